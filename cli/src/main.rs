@@ -1,0 +1,3 @@
+//! `heraldctl`, also `kubectl herald`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `herald-controller`.
+
+fn main() {}

@@ -1,0 +1,143 @@
+//! Which Service gets which address: one pure function from a snapshot of the cluster to the ledger as it should be.
+//!
+//! Owns the rules of allocation and the sentences that explain a refusal; writes nothing.
+
+use crate::address::{Family, Vip};
+use crate::names::{Namespace, PoolName, ServiceKey, Uid};
+use crate::pool::Pool;
+use crate::service::{ServicePort, ServiceRequest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who uses an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The Service.
+    pub key: ServiceKey,
+    /// Its life.
+    pub uid: Uid,
+    /// The ports it serves at the address.
+    pub ports: BTreeSet<ServicePort>,
+}
+
+/// An address in use: one `VirtualIP` object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The pool it came from, which may be gone since.
+    pub pool: PoolName,
+    /// The Service that uses it; at most one.
+    pub holder: Option<Holder>,
+}
+
+/// All that allocation depends on, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Pools that are well-formed.
+    pub pools: BTreeMap<PoolName, Pool>,
+    /// Labels of all namespaces.
+    pub namespaces: BTreeMap<Namespace, BTreeMap<String, String>>,
+    /// The Services that are ours and not being deleted.
+    pub services: BTreeMap<ServiceKey, ServiceRequest>,
+    /// Every address in use.
+    pub ledger: BTreeMap<Vip, LedgerEntry>,
+}
+
+/// What should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The ledger as it should be; an address not in it is to be released.
+    pub ledger: BTreeMap<Vip, LedgerEntry>,
+    /// What each Service gets, and why not more.
+    pub services: BTreeMap<ServiceKey, Outcome>,
+    /// What each pool's status should say.
+    pub pools: BTreeMap<PoolName, PoolReport>,
+    /// Addresses in use that no pool holds any more, and why.
+    pub outside: BTreeMap<Vip, OutsidePool>,
+}
+
+/// What one Service gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its addresses with their pools, in the order of its families.
+    pub addresses: Vec<(Vip, PoolName)>,
+    /// Why it lacks an address that it needs.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why a Service lacks an address. `reason` is the condition's reason, `Display` its message: one sentence that names
+/// the object to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no pool at all.
+    #[error("there is no AddressPool yet: create one")]
+    NoPool,
+    /// No pool admits this Service.
+    #[error("{message}")]
+    NoMatchingPool {
+        /// Which pools there are and what each one's selector or `autoAssign` demands.
+        message: String,
+    },
+    /// Every pool that would do is full.
+    #[error("{message}")]
+    PoolExhausted {
+        /// Which pools are full and how large they are.
+        message: String,
+    },
+    /// A requested address lies in no pool.
+    #[error("{message}")]
+    AddressNotInPool {
+        /// The address, and the pools there are.
+        message: String,
+    },
+    /// A requested address is somebody else's.
+    #[error("{message}")]
+    AddressInUse {
+        /// The address and its holder.
+        message: String,
+    },
+    /// No pool that admits the Service has addresses of the family.
+    #[error("{message}")]
+    FamilyUnavailable {
+        /// The family, the pools looked at, and which field to change.
+        message: String,
+        /// The family.
+        family: Family,
+    },
+    /// The request can't be understood.
+    #[error("{message}")]
+    InvalidRequest {
+        /// The field and what is wrong with it.
+        message: String,
+    },
+}
+
+/// What a pool's status should say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolReport {
+    /// IPv4 counts.
+    pub ipv4: Counts,
+    /// IPv6 counts.
+    pub ipv6: Counts,
+    /// Pools that hold some of the same addresses, the one that wins first. An overlapped address belongs to the pool
+    /// that comes first by priority and name; nothing else of the pool is set aside.
+    pub overlaps: BTreeSet<PoolName>,
+}
+
+/// Addresses of one family in a pool; saturating.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All.
+    pub total: u64,
+    /// In use.
+    pub assigned: u64,
+    /// Free to be given out.
+    pub available: u64,
+}
+
+/// Why an address in use is in no pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutsidePool {
+    /// The pool it came from is there, without this address.
+    OutsidePool,
+    /// The pool it came from is gone.
+    PoolGone,
+}

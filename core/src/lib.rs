@@ -1,0 +1,36 @@
+//! What Herald decides, as pure functions and state machines that are told the time: no I/O, no clock, no async,
+//! no Kubernetes types.
+//!
+//! | question | module |
+//! |---|---|
+//! | what may stand in a pool, and is an address in it? | [`address`], [`pool`] |
+//! | which address does a Service get, or why none? | [`allocation`] |
+//! | which node announces an address? | [`ownership`] |
+//! | what does a takeover send, and when? | [`announce`] |
+//! | what does the kernel do with packets to an address? | [`steering`] |
+//! | what is the difference between what is and what should be? | [`diff`] |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::panic,
+        clippy::expect_used
+    )
+)]
+
+pub mod address;
+pub mod allocation;
+pub mod announce;
+pub mod diff;
+pub mod link;
+pub mod mac;
+pub mod names;
+pub mod ownership;
+pub mod pool;
+pub mod selector;
+pub mod service;
+pub mod steering;

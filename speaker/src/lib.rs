@@ -1,0 +1,1 @@
+//! The speaker: answers ARP and NDP for VIPs and steers their traffic.

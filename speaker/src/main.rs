@@ -1,0 +1,3 @@
+//! `herald-speaker`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The lab, end-to-end scenarios and benchmarks.
