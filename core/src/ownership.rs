@@ -1,1 +1,130 @@
-//! Which node announces a VIP: a pure function of what a speaker knows.
+//! Which node announces an address: one pure function of what a speaker knows, so that all speakers that know the
+//! same come to the same answer without asking each other.
+//!
+//! Owns the rules (who is a candidate, who wins, and the sentence that says why nobody does). Knows neither how the
+//! view was gathered nor what an owner sends.
+
+mod advertisement;
+mod hash;
+mod unowned;
+
+pub use advertisement::{Advertisement, InterfacePattern, Preference};
+pub use hash::score;
+pub use unowned::{Bar, Unowned};
+
+use crate::address::Vip;
+use crate::names::{InterfaceName, NodeName, PoolName};
+use advertisement::Terms;
+use ipnet::IpNet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One address and what its owner depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The address.
+    pub vip: Vip,
+    /// The pool it came from, which may be gone since.
+    pub pool: PoolName,
+    /// That pool's labels.
+    pub pool_labels: BTreeMap<String, String>,
+    /// Whether it is announced without any [`Advertisement`]: the pool's `spec.advertise` is `Default`.
+    pub advertised_by_default: bool,
+    /// The labels of the Service that uses it.
+    pub holder_labels: BTreeMap<String, String>,
+    /// With `externalTrafficPolicy: Local` the nodes that have a usable endpoint; `None` with `Cluster`, where any
+    /// node will do, even with no endpoint at all: a connection refused at once is kinder than silence.
+    pub endpoints: Option<BTreeSet<NodeName>>,
+    /// The node that claimed it last.
+    pub claimant: Option<NodeName>,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its speaker runs and is not on its way out.
+    pub speaker: bool,
+    /// Why it must not announce anything.
+    pub bar: Option<Bar>,
+    /// Its interfaces.
+    pub segments: Vec<Segment>,
+}
+
+/// One interface of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its name on that node.
+    pub interface: InterfaceName,
+    /// Its subnets.
+    pub subnets: BTreeSet<IpNet>,
+    /// Whether it has a signal.
+    pub carrier: bool,
+}
+
+impl Segment {
+    /// Whether one of its subnets holds the address.
+    pub fn holds(&self, vip: Vip) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(&vip.address()))
+    }
+}
+
+/// What a speaker knows of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// All nodes.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// All advertisements by name.
+    pub advertisements: BTreeMap<String, Advertisement>,
+}
+
+/// The node that must announce the address now.
+///
+/// The claimant stays while it is a candidate. Else the candidate that the advertisements prefer most, and among
+/// equals the one with the highest [`score`].
+///
+/// # Errors
+/// Why no node is a candidate.
+pub fn owner<'v>(subject: &Subject, view: &'v View) -> Result<&'v NodeName, Unowned> {
+    let Some(terms) = Terms::of(subject, &view.advertisements) else {
+        return Err(Unowned::NotAdvertised { pool: subject.pool.clone() });
+    };
+    let claimant = subject.claimant.as_ref().and_then(|claimant| view.nodes.get_key_value(claimant));
+    if let Some((name, node)) = claimant
+        && is_candidate(subject, &terms, name, node)
+    {
+        return Ok(name);
+    }
+    let candidates = view.nodes.iter().filter(|(name, node)| is_candidate(subject, &terms, name, node));
+    candidates
+        .max_by_key(|(name, node)| (terms.weight(node), score(subject.vip, name), Reverse(*name)))
+        .map(|(name, _)| name)
+        .ok_or_else(|| unowned::explain(subject, &terms, view))
+}
+
+/// The interfaces with a carrier on which a node would announce the address if it were the owner, whatever else
+/// speaks against it.
+pub fn interfaces<'v>(subject: &Subject, view: &'v View, node: &NodeName) -> BTreeSet<&'v InterfaceName> {
+    match (Terms::of(subject, &view.advertisements), view.nodes.get(node)) {
+        (Some(terms), Some(node)) => terms.interfaces(subject.vip, node).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The one node that says of an address without owner why it has none: of those whose speaker runs the one with the
+/// highest [`score`]. `None`: no speaker runs.
+pub fn reporter(vip: Vip, view: &View) -> Option<&NodeName> {
+    let running = view.nodes.iter().filter(|(_, node)| node.speaker);
+    running.max_by_key(|(name, _)| (score(vip, name), Reverse(*name))).map(|(name, _)| name)
+}
+
+fn is_candidate(subject: &Subject, terms: &Terms<'_>, name: &NodeName, node: &Node) -> bool {
+    node.speaker
+        && node.bar.is_none()
+        && subject.endpoints.as_ref().is_none_or(|nodes| nodes.contains(name))
+        && terms.interfaces(subject.vip, node).next().is_some()
+}
+
+#[cfg(test)]
+mod tests;
