@@ -1,3 +1,26 @@
 //! `heraldctl`, also `kubectl herald`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod crds;
+
+use clap::{Parser, Subcommand};
+
+/// Looks after Herald: shows, explains and prepares what a cluster needs.
+#[derive(Parser)]
+#[command(name = "heraldctl", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Crds(crds::Crds),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse().verb {
+        Verb::Crds(verb) => verb.run(),
+    }
+}

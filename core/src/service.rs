@@ -4,6 +4,12 @@ use crate::address::{Family, Vip};
 use crate::names::{ServiceKey, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Service annotation: the AddressPool to take addresses from, or several in order of preference, separated by commas.
+pub const POOL_ANNOTATION: &str = "herald-lb.io/address-pool";
+
+/// Service annotation: the addresses asked for, at most one per family, separated by commas.
+pub const ADDRESSES_ANNOTATION: &str = "herald-lb.io/addresses";
+
 /// A transport protocol of a Service port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {

@@ -1,0 +1,101 @@
+//! The words of the API that are no fields: annotation keys, the default class, condition types and reasons.
+
+pub use herald_core::service::{ADDRESSES_ANNOTATION, POOL_ANNOTATION};
+
+/// API group of Herald's kinds, and the prefix of everything else here.
+pub const GROUP: &str = "herald-lb.io";
+
+/// The load-balancer class that is ours unless configured otherwise.
+pub const DEFAULT_CLASS: &str = "herald-lb.io/herald";
+
+/// The finalizer that cloud controllers put on Services; used by us only on request.
+pub const SERVICE_FINALIZER: &str = "service.kubernetes.io/load-balancer-cleanup";
+
+/// Node label that keeps a node from announcing, parsed as a boolean: `false` means included, anything that is no
+/// boolean (the empty value too) means excluded.
+pub const EXCLUDE_NODE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Taint by which the cluster autoscaler says that a node is about to go.
+pub const DELETION_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// Label of an EndpointSlice that names its Service.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// Condition types.
+pub mod condition {
+    /// On a Service: it has the addresses it asks for.
+    pub const ALLOCATED: &str = "herald-lb.io/Allocated";
+    /// On a Service: its addresses are announced.
+    pub const SERVICE_ANNOUNCED: &str = "herald-lb.io/Announced";
+    /// On a VirtualIP: a node announces it.
+    pub const ANNOUNCED: &str = "Announced";
+    /// On a VirtualIP: a pool holds the address.
+    pub const IN_POOL: &str = "InPool";
+    /// On an AddressPool, an L2Advertisement or a Speaker: it can do its work.
+    pub const READY: &str = "Ready";
+    /// On an AddressPool: another pool holds some of the same addresses.
+    pub const OVERLAP: &str = "Overlap";
+    /// On an AddressPool: no address is left in one of its families.
+    pub const EXHAUSTED: &str = "Exhausted";
+    /// On an L2Advertisement: something it names is not there.
+    pub const DEAD_REFERENCE: &str = "DeadReference";
+    /// On a Speaker: it works, but not as it should.
+    pub const DEGRADED: &str = "Degraded";
+}
+
+/// Reasons of conditions. Each condition with status True or False has one of these.
+pub mod reason {
+    /// `Allocated`, True.
+    pub const ALLOCATED: &str = "Allocated";
+    /// `Allocated`, False: there is no AddressPool.
+    pub const NO_POOL: &str = "NoPool";
+    /// `Allocated`, False: no AddressPool admits the Service.
+    pub const NO_MATCHING_POOL: &str = "NoMatchingPool";
+    /// `Allocated`, False: every AddressPool that would do is full. `Exhausted`, True.
+    pub const POOL_EXHAUSTED: &str = "PoolExhausted";
+    /// `Allocated`, False: a requested address lies in no AddressPool.
+    pub const ADDRESS_NOT_IN_POOL: &str = "AddressNotInPool";
+    /// `Allocated`, False: a requested address is another Service's.
+    pub const ADDRESS_IN_USE: &str = "AddressInUse";
+    /// `Allocated`, False: no AddressPool has addresses of the family.
+    pub const FAMILY_UNAVAILABLE: &str = "FamilyUnavailable";
+    /// `Allocated`, False: the request can't be understood.
+    pub const INVALID_REQUEST: &str = "InvalidRequest";
+
+    /// `Announced`, True.
+    pub const ANNOUNCED: &str = "Announced";
+    /// `Announced`, False: no speaker runs.
+    pub const NO_SPEAKER: &str = "NoSpeaker";
+    /// `Announced`, False: no node has an interface in the address's subnet.
+    pub const NO_SEGMENT: &str = "NoSegment";
+    /// `Announced`, False: traffic policy Local, and no node has a usable endpoint.
+    pub const NO_LOCAL_ENDPOINTS: &str = "NoLocalEndpoints";
+    /// `Announced`, False: the nodes that could are excluded.
+    pub const NODES_EXCLUDED: &str = "NodesExcluded";
+    /// `Announced`, False: the pool asks for an L2Advertisement and none selects it.
+    pub const NOT_ADVERTISED: &str = "NotAdvertised";
+
+    /// `InPool`, True.
+    pub const IN_POOL: &str = "InPool";
+    /// `InPool`, False: the pool it came from is there, without this address.
+    pub const OUTSIDE_POOL: &str = "OutsidePool";
+    /// `InPool`, False: the pool it came from is gone.
+    pub const POOL_GONE: &str = "PoolGone";
+
+    /// `Ready`, True.
+    pub const READY: &str = "Ready";
+    /// `Ready`, False, on an AddressPool: its addresses can't be read.
+    pub const INVALID_ADDRESSES: &str = "InvalidAddresses";
+    /// `Ready`, False, on any object: a field can't be read.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// `Overlap`, True: some of its addresses belong to another pool, or another pool's to it.
+    pub const POOLS_OVERLAP: &str = "PoolsOverlap";
+    /// `Overlap`, False.
+    pub const NO_OVERLAP: &str = "NoOverlap";
+    /// `Exhausted`, False.
+    pub const ADDRESSES_AVAILABLE: &str = "AddressesAvailable";
+    /// `DeadReference`, True: a name or selector matches nothing.
+    pub const MATCHES_NOTHING: &str = "MatchesNothing";
+    /// `DeadReference`, False.
+    pub const ALL_FOUND: &str = "AllFound";
+}
