@@ -1,2 +1,26 @@
 //! What Herald puts on the wire and into the kernel: codecs for Ethernet, ARP and NDP, classic-BPF packet filters and nf_tables
 //! batches. It decides nothing.
+//!
+//! | what | module |
+//! |---|---|
+//! | Ethernet addresses and lengths, why a frame is refused | [`ethernet`] |
+//! | IPv4 address resolution (RFC 826) | [`arp`] |
+//! | IPv6 neighbour discovery (RFC 4861) | [`ndp`] |
+//! | which frames the kernel hands to the socket | [`filter`] |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::panic,
+        clippy::expect_used
+    )
+)]
+
+pub mod arp;
+pub mod ethernet;
+pub mod filter;
+pub mod ndp;
