@@ -1,0 +1,334 @@
+//! What we read of each kind of object. Everything else is dropped on arrival, so that ten thousand objects stay
+//! small and a change of what nobody reads wakes nobody.
+
+use super::mirror::Reading;
+use herald_api::address_pool::Advertise;
+use herald_api::slim::{EndpointSlice, Node, Service, ServiceType, TrafficPolicy};
+use herald_api::speaker::SpeakerStatus;
+use herald_api::virtual_ip::{Announcer, Holder, HolderPort, PortProtocol};
+use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP, condition, keys};
+use herald_core::address::Family;
+use herald_core::names::{InterfaceName, NodeName, PoolName, ServiceKey, Uid};
+use herald_core::ownership::{Advertisement, Bar, InterfacePattern, Preference, Segment};
+use herald_core::selector::Selector;
+use herald_core::service::{Protocol, ServicePort};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A `VirtualIP`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VipRecord {
+    /// The version these words are of.
+    pub resource_version: String,
+    /// The pool it came from.
+    pub pool: PoolName,
+    /// The Service that uses it.
+    pub holder: Option<ServiceKey>,
+    /// That Service's life.
+    pub holder_uid: Option<Uid>,
+    /// The ports it serves.
+    pub ports: BTreeSet<ServicePort>,
+    /// The last claim.
+    pub announcer: Option<Announcer>,
+    /// All conditions, also those of others: a write must keep them.
+    pub conditions: Vec<Condition>,
+}
+
+/// A Service of type LoadBalancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRecord {
+    /// This life of it.
+    pub uid: Uid,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether `externalTrafficPolicy` is `Local`.
+    pub local: bool,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceRecord {
+    /// Its Service.
+    pub service: ServiceKey,
+    /// The family of its addresses.
+    pub family: Family,
+    /// Its endpoints that run on a node.
+    pub endpoints: Vec<EndpointRecord>,
+}
+
+/// An endpoint on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointRecord {
+    /// Its node.
+    pub node: NodeName,
+    /// Its address, as text: only compared.
+    pub address: Box<str>,
+    /// Whether new connections should go to it.
+    pub ready: bool,
+    /// Whether it still serves, although it is about to stop.
+    pub last_resort: bool,
+}
+
+/// A Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// This life of it.
+    pub uid: Uid,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Why it must not announce.
+    pub bar: Option<Bar>,
+}
+
+/// A `Speaker`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeakerRecord {
+    /// The version these words are of.
+    pub resource_version: String,
+    /// Whether it announces and goes on doing so.
+    pub running: bool,
+    /// Its node's interfaces.
+    pub segments: Vec<Segment>,
+    /// All that it says.
+    pub status: SpeakerStatus,
+}
+
+/// An `AddressPool`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolRecord {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its addresses are announced without an `L2Advertisement`.
+    pub by_default: bool,
+}
+
+/// Reads a `VirtualIP`.
+pub(super) fn virtual_ip(object: VirtualIP) -> Reading<VipRecord> {
+    let holder: Option<Holder> = object.spec.holders.into_iter().next();
+    let status = object.status.unwrap_or_default();
+    Reading::Record(VipRecord {
+        resource_version: object.metadata.resource_version.unwrap_or_default(),
+        pool: object.spec.pool.into(),
+        ports: holder.iter().flat_map(|holder| &holder.ports).filter_map(port).collect(),
+        holder_uid: holder.as_ref().map(|holder| Uid::new(&holder.uid)),
+        holder: holder.map(|holder| ServiceKey::new(holder.namespace, holder.name)),
+        announcer: status.announcer,
+        conditions: status.conditions,
+    })
+}
+
+fn port(port: &HolderPort) -> Option<ServicePort> {
+    let protocol = match port.protocol {
+        PortProtocol::Tcp => Protocol::Tcp,
+        PortProtocol::Udp => Protocol::Udp,
+        PortProtocol::Sctp => Protocol::Sctp,
+    };
+    Some(ServicePort { protocol, port: u16::try_from(port.port).ok()? })
+}
+
+/// Reads a Service.
+pub(super) fn service(object: Service) -> Reading<ServiceRecord> {
+    if object.spec.type_ != ServiceType::LoadBalancer {
+        return Reading::Irrelevant;
+    }
+    Reading::Record(ServiceRecord {
+        uid: uid(&object.metadata),
+        labels: object.metadata.labels.unwrap_or_default(),
+        local: object.spec.external_traffic_policy == Some(TrafficPolicy::Local),
+    })
+}
+
+/// Reads an EndpointSlice.
+pub(super) fn endpoint_slice(object: EndpointSlice) -> Reading<SliceRecord> {
+    let family = match object.address_type.as_str() {
+        "IPv4" => Family::V4,
+        "IPv6" => Family::V6,
+        _ => return Reading::Irrelevant,
+    };
+    let (Some(namespace), Some(service)) = (object.metadata.namespace.as_deref(), object.service_name()) else {
+        return Reading::Irrelevant;
+    };
+    let service = ServiceKey::new(namespace, service);
+    let endpoints = object.endpoints.into_iter().filter_map(|endpoint| {
+        let state = endpoint.conditions;
+        Some(EndpointRecord {
+            node: endpoint.node_name?.into(),
+            address: endpoint.addresses.into_iter().next()?.into(),
+            ready: state.ready(),
+            last_resort: state.serving() && state.terminating(),
+        })
+    });
+    Reading::Record(SliceRecord { service, family, endpoints: endpoints.collect() })
+}
+
+/// Reads a Node.
+pub(super) fn node(object: Node) -> Reading<NodeRecord> {
+    let labels = object.metadata.labels.clone().unwrap_or_default();
+    // Anything that is no boolean excludes: the label once counted by its mere presence.
+    let excluded = labels.get(keys::EXCLUDE_NODE_LABEL).is_some_and(|value| parse_bool(value).unwrap_or(true));
+    let bar = if object.metadata.deletion_timestamp.is_some() {
+        Some(Bar::Deletion)
+    } else if excluded {
+        Some(Bar::Label)
+    } else if object.spec.taints.iter().any(|taint| taint.key == keys::DELETION_TAINT) {
+        Some(Bar::Taint)
+    } else if object.ready() != Some(true) {
+        Some(Bar::NotReady)
+    } else {
+        None
+    };
+    Reading::Record(NodeRecord { uid: uid(&object.metadata), labels, bar })
+}
+
+/// The spellings of booleans that Kubernetes accepts in labels.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads a `Speaker`.
+pub(super) fn speaker(object: Speaker) -> Reading<SpeakerRecord> {
+    let status = object.status.unwrap_or_default();
+    let ready = status.conditions.iter().any(|is| is.type_ == keys::condition::READY && is.status == condition::status(true));
+    Reading::Record(SpeakerRecord {
+        resource_version: object.metadata.resource_version.unwrap_or_default(),
+        running: ready && !status.draining,
+        segments: status.segments.iter().map(segment).collect(),
+        status,
+    })
+}
+
+fn segment(reported: &herald_api::speaker::Segment) -> Segment {
+    Segment {
+        interface: InterfaceName::new(&reported.interface),
+        subnets: reported.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect(),
+        carrier: reported.carrier,
+    }
+}
+
+/// Reads an `AddressPool`.
+pub(super) fn pool(object: AddressPool) -> Reading<PoolRecord> {
+    Reading::Record(PoolRecord {
+        labels: object.metadata.labels.unwrap_or_default(),
+        by_default: object.spec.advertise == Advertise::Default,
+    })
+}
+
+/// Reads an `L2Advertisement`.
+pub(super) fn advertisement(object: L2Advertisement) -> Reading<Advertisement> {
+    let spec = object.spec;
+    let preferred = spec.preferred_nodes.iter();
+    Reading::Record(Advertisement {
+        pools: spec.pools.into_iter().map(PoolName::from).collect(),
+        pool_selector: spec.pool_selector.as_ref().map(Selector::from),
+        service_selector: spec.service_selector.as_ref().map(Selector::from),
+        node_selectors: spec.node_selectors.iter().map(Selector::from).collect(),
+        preferred_nodes: preferred
+            .map(|preferred| Preference { weight: preferred.weight, nodes: Selector::from(&preferred.selector) })
+            .collect(),
+        interfaces: spec.interfaces.into_iter().map(InterfacePattern::new).collect(),
+    })
+}
+
+fn uid(metadata: &ObjectMeta) -> Uid {
+    Uid::new(metadata.uid.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn bar(node_as: Value) -> Option<Bar> {
+        match node(serde_json::from_value(node_as).unwrap()) {
+            Reading::Record(record) => record.bar,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn node_with(metadata: Value, spec: Value, ready: &str) -> Value {
+        json!({ "metadata": metadata, "spec": spec, "status": { "conditions": [{ "type": "Ready", "status": ready }] } })
+    }
+
+    #[test]
+    fn the_exclusion_label_is_a_boolean_and_anything_else_excludes() {
+        for (value, expected) in [
+            ("false", None),
+            ("False", None),
+            ("0", None),
+            ("true", Some(Bar::Label)),
+            ("", Some(Bar::Label)),
+            ("no", Some(Bar::Label)),
+        ] {
+            let labels = json!({ "name": "n", "labels": { keys::EXCLUDE_NODE_LABEL: value } });
+            assert_eq!(bar(node_with(labels, json!({}), "True")), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_about_to_go_or_not_ready_is_barred_and_a_cordoned_one_is_not() {
+        let metadata = || json!({ "name": "n" });
+        assert_eq!(bar(node_with(metadata(), json!({ "unschedulable": true }), "True")), None);
+        assert_eq!(bar(node_with(metadata(), json!({}), "Unknown")), Some(Bar::NotReady));
+        assert_eq!(bar(node_with(metadata(), json!({}), "False")), Some(Bar::NotReady));
+        let taints = json!({ "taints": [{ "key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule" }] });
+        assert_eq!(bar(node_with(metadata(), taints, "True")), Some(Bar::Taint));
+        let leaving = json!({ "name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z" });
+        assert_eq!(bar(node_with(leaving, json!({}), "True")), Some(Bar::Deletion));
+    }
+
+    #[test]
+    fn only_services_of_type_load_balancer_are_kept() {
+        let read = |type_: &str| {
+            let object = json!({ "metadata": { "name": "web", "uid": "u" }, "spec": { "type": type_ } });
+            service(serde_json::from_value(object).unwrap())
+        };
+        assert_eq!(read("ClusterIP"), Reading::Irrelevant);
+        assert!(matches!(read("LoadBalancer"), Reading::Record(ServiceRecord { local: false, .. })));
+    }
+
+    #[test]
+    fn a_slice_keeps_endpoints_that_have_a_node_and_says_which_only_serve_to_the_end() {
+        let slice = json!({
+            "metadata": { "namespace": "default", "name": "web-1", "labels": { "kubernetes.io/service-name": "web" } },
+            "addressType": "IPv6",
+            "endpoints": [
+                { "addresses": ["fd00::1"], "nodeName": "a" },
+                { "addresses": ["fd00::2"], "nodeName": "b",
+                  "conditions": { "ready": false, "serving": true, "terminating": true } },
+                { "addresses": ["fd00::3"], "nodeName": "c", "conditions": { "ready": false, "serving": false } },
+                { "addresses": ["2001:db8::1"] },
+            ],
+        });
+        let Reading::Record(record) = endpoint_slice(serde_json::from_value(slice).unwrap()) else { panic!() };
+        assert_eq!((record.service.to_string().as_str(), record.family), ("default/web", Family::V6));
+        let states: Vec<_> = record.endpoints.iter().map(|e| (e.node.as_str(), e.ready, e.last_resort)).collect();
+        assert_eq!(states, [("a", true, false), ("b", false, true), ("c", false, false)]);
+    }
+
+    #[test]
+    fn a_speaker_runs_when_it_is_ready_and_not_draining() {
+        let running = |ready: &str, draining: bool| {
+            let object = json!({
+                "apiVersion": "herald-lb.io/v1alpha1", "kind": "Speaker", "metadata": { "name": "node-1" },
+                "status": {
+                    "segments": [{ "interface": "eth0", "mac": "52:54:00:00:00:01", "subnets": ["192.0.2.0/24"],
+                                   "carrier": true }],
+                    "version": "0.1.0", "draining": draining,
+                    "conditions": [{ "type": "Ready", "status": ready, "reason": "Ready", "message": "",
+                                     "lastTransitionTime": "2026-01-01T00:00:00Z" }],
+                },
+            });
+            match speaker(serde_json::from_value(object).unwrap()) {
+                Reading::Record(record) => (record.running, record.segments.len()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(running("True", false), (true, 1));
+        assert_eq!(running("True", true), (false, 1));
+        assert_eq!(running("False", false), (false, 1));
+    }
+}

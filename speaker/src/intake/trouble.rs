@@ -1,0 +1,182 @@
+//! What is wrong between the speaker and the API server, said once in a sentence that names the fix, and whether it
+//! still is.
+//!
+//! A watch that goes on after a failure says nothing until an object changes. So while the server seems away it is
+//! asked for its version now and then.
+
+use super::Kind;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::Client;
+use kube::runtime::watcher;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+/// How often an absent API server is asked whether it is back.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How often the log says that the API server is still away.
+const SAY_EVERY: Duration = Duration::from_secs(30);
+
+/// What is wrong now.
+pub struct Troubles {
+    client: Client,
+    server: String,
+    away: Option<Away>,
+    refused: BTreeMap<Kind, String>,
+}
+
+struct Away {
+    since: Instant,
+    said: Instant,
+    ask: Interval,
+    asking: Option<BoxFuture<'static, bool>>,
+}
+
+impl Troubles {
+    pub(super) const fn new(client: Client, server: String) -> Self {
+        Self { client, server, away: None, refused: BTreeMap::new() }
+    }
+
+    /// Since when the API server does not answer; `None` while it does.
+    pub fn away_since(&self) -> Option<Instant> {
+        self.away.as_ref().map(|away| away.since)
+    }
+
+    /// Takes in a failure of a watch.
+    pub(super) fn report(&mut self, kind: Kind, error: &watcher::Error) {
+        match Nature::of(error) {
+            Nature::Expired => tracing::debug!(%kind, %error, "watch starts over"),
+            Nature::Refused(sentence) => {
+                if self.refused.get(&kind) != Some(&sentence) {
+                    tracing::error!(%kind, "{sentence}");
+                    self.refused.insert(kind, sentence);
+                }
+            }
+            Nature::Away(why) => self.away(&why),
+        }
+    }
+
+    /// Takes in that a watch works.
+    pub(super) fn well(&mut self, kind: Kind) {
+        if self.refused.remove(&kind).is_some() {
+            tracing::info!(%kind, "this kind can be watched now");
+        }
+    }
+
+    fn away(&mut self, why: &str) {
+        let now = Instant::now();
+        let server = &self.server;
+        if let Some(away) = &mut self.away {
+            if now.duration_since(away.said) >= SAY_EVERY {
+                let seconds = now.duration_since(away.since).as_secs();
+                tracing::warn!(server, error = why, "still waiting for the API server, for {seconds} s now");
+                away.said = now;
+            }
+            return;
+        }
+        tracing::warn!(server, error = why, "waiting for the API server; addresses stay where they are");
+        let mut ask = tokio::time::interval_at(now + ASK_EVERY, ASK_EVERY);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.away = Some(Away { since: now, said: now, ask, asking: None });
+    }
+
+    /// Waits until an absent API server answers again; for ever while it is not absent. Safe to abandon: a question
+    /// under way is kept.
+    pub(super) async fn settle(&mut self) {
+        let Some(away) = &mut self.away else { return std::future::pending().await };
+        loop {
+            if away.asking.is_none() {
+                away.ask.tick().await;
+            }
+            let asking = away.asking.get_or_insert_with(|| ask(self.client.clone()).boxed());
+            let answered = asking.await;
+            away.asking = None;
+            if answered {
+                break;
+            }
+        }
+        let seconds = Instant::now().duration_since(away.since).as_secs();
+        tracing::info!(server = self.server, "the API server answers again after {seconds} s");
+        self.away = None;
+    }
+}
+
+async fn ask(client: Client) -> bool {
+    matches!(tokio::time::timeout(ANSWER_WITHIN, client.apiserver_version()).await, Ok(Ok(_)))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Nature {
+    /// The version to go on from is too old: routine.
+    Expired,
+    /// The server answers, and will not do it until somebody changes something.
+    Refused(String),
+    /// The server does not answer, or not now.
+    Away(String),
+}
+
+impl Nature {
+    fn of(error: &watcher::Error) -> Self {
+        use kube::Error::Api;
+        use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+        let status = match error {
+            InitialListFailed(Api(status)) | WatchStartFailed(Api(status)) | WatchFailed(Api(status)) => status,
+            WatchError(status) => status,
+            _ => return Self::Away(chain(error)),
+        };
+        match status.code {
+            410 => Self::Expired,
+            401 => Self::Refused(format!("the API server does not accept our credentials: {}", status.message)),
+            403 => Self::Refused(format!(
+                "the speaker's ClusterRole lacks get, list and watch on a resource: {}",
+                status.message
+            )),
+            404 => Self::Refused(
+                "the API server does not know this kind: install Herald's CustomResourceDefinitions (deploy/crds)"
+                    .to_owned(),
+            ),
+            _ => Self::Away(status.message.clone()),
+        }
+    }
+}
+
+/// An error and what caused it, in one line. Many errors repeat their cause; that is left out.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn api(code: u16, message: &str) -> watcher::Error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(Status::failure(message, "Reason").with_code(code).boxed()))
+    }
+
+    #[test]
+    fn what_only_an_administrator_can_change_is_told_from_what_passes() {
+        assert_eq!(Nature::of(&api(410, "too old")), Nature::Expired);
+        assert_eq!(Nature::of(&api(503, "starting")), Nature::Away("starting".to_owned()));
+        for (code, expected) in [(401, "credentials"), (403, "ClusterRole lacks"), (404, "CustomResourceDefinitions")] {
+            match Nature::of(&api(code, "no")) {
+                Nature::Refused(sentence) => assert!(sentence.contains(expected), "{code}: {sentence}"),
+                other => panic!("{code}: {other:?}"),
+            }
+        }
+    }
+}
