@@ -7,6 +7,7 @@
 //! | IPv4 address resolution (RFC 826) | [`arp`] |
 //! | IPv6 neighbour discovery (RFC 4861) | [`ndp`] |
 //! | which frames the kernel hands to the socket | [`filter`] |
+//! | firewall tables, as batches of changes and as what the kernel reports | [`nft`] |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -24,3 +25,4 @@ pub mod arp;
 pub mod ethernet;
 pub mod filter;
 pub mod ndp;
+pub mod nft;
