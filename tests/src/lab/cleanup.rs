@@ -1,0 +1,118 @@
+//! Removing a lab: from what its namespaces show, not from what was written down, so that nothing survives a crash, a
+//! reboot or a lost file. Only what lives in namespaces and directories of the lab's own is touched.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::Signal;
+
+use super::process::ProcessId;
+use super::room::netns_path;
+use super::state;
+use super::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH};
+use super::wait;
+
+/// Removes everything of a lab. Returns whether there was anything.
+pub(super) fn remove(name: &str) -> Result<bool> {
+    let namespaces = namespaces_of(name)?;
+    let home = state::home(name);
+    let found = !namespaces.is_empty() || home.exists();
+    end_everything_in(&namespaces)?;
+    for namespace in &namespaces {
+        // After a reboot it is a plain file, and not mounted.
+        let _ = umount2(namespace, MntFlags::MNT_DETACH);
+        fs::remove_file(namespace).with_context(|| format!("removing {}", namespace.display()))?;
+    }
+    remove_cgroups(name);
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
+    }
+    Ok(found)
+}
+
+/// The files of the lab's namespaces: only names a lab gives, so that lab `a` never takes `a-b`'s.
+fn namespaces_of(name: &str) -> Result<Vec<PathBuf>> {
+    let any = netns_path(name, SWITCH);
+    let directory = any.parent().context("namespaces lie in a directory")?;
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in entries {
+        let file = entry?.file_name();
+        let Some(host) = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('-')) else { continue };
+        let is_node = host.strip_prefix("node-").is_some_and(|number| number.parse::<u8>().is_ok());
+        if is_node || [SWITCH, CONTROL_PLANE, ROUTER, CLIENT, LAN_CLIENT].contains(&host) {
+            found.push(directory.join(&file));
+        }
+    }
+    Ok(found)
+}
+
+/// Ends every process in these network namespaces. A node's init process is one of them, and takes the node's pods along.
+fn end_everything_in(namespaces: &[PathBuf]) -> Result<()> {
+    let inodes: Vec<u64> =
+        namespaces.iter().filter_map(|namespace| Some(fs::metadata(namespace).ok()?.ino())).collect();
+    let start = wait::now();
+    loop {
+        let left = processes_in(&inodes);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            bail!("these processes did not end after SIGKILL: {left:?}");
+        }
+        for process in &left {
+            process.signal(Signal::SIGKILL)?;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn processes_in(inodes: &[u64]) -> Vec<ProcessId> {
+    let own = std::process::id();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let inode = fs::metadata(entry.path().join("ns/net")).ok()?.ino();
+            (pid != own && inodes.contains(&inode)).then_some(pid).and_then(ProcessId::of)
+        })
+        .collect()
+}
+
+/// Removes the lab's cgroups of all hierarchies; the kernel only lets go of those without processes.
+fn remove_cgroups(name: &str) {
+    for root in cgroup_roots() {
+        let labs = root.join("herald-lab");
+        remove_tree(&labs.join(name));
+        // Only succeeds when no other lab has any.
+        let _ = fs::remove_dir(labs);
+    }
+}
+
+/// Where cgroups are mounted: one directory for version 2, one per controller for version 1.
+pub(super) fn cgroup_roots() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            match fields.as_slice() {
+                [_, directory, "cgroup" | "cgroup2", ..] => Some(PathBuf::from(directory)),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+fn remove_tree(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(directory);
+}

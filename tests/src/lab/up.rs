@@ -1,0 +1,147 @@
+//! Building a lab: everything that can run side by side does, and every wait is for a condition.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::Client;
+use serde_json::json;
+
+use super::addresses::{API_PORT, HostLink};
+use super::options::Options;
+use super::parts::Parts;
+use super::pki::Authority;
+use super::process::ProcessId;
+use super::room::Room;
+use super::topology::{self, CONTROL_PLANE, hosts};
+use super::wait::{Seen, eventually, now};
+use super::{Lab, client, control_plane, node::Node, state};
+
+/// Told what happens while a lab is built, one line each.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+
+impl Lab {
+    /// Builds a lab and waits until its nodes are ready.
+    ///
+    /// With `owner` the lab belongs to that process: whoever builds a lab next removes it when the process has died.
+    pub async fn up(options: Options, parts: &Parts, owner: Option<ProcessId>, progress: Progress<'_>) -> Result<Self> {
+        options.check()?;
+        let lab = Self::of(state::claim(&options, owner)?);
+        let built = lab.build(parts, progress).await;
+        if let Err(error) = built {
+            let logs = lab.home();
+            return Err(error.context(format!("lab {} did not start; its logs are below {}", options.name, logs.display())));
+        }
+        let mut record = lab.record;
+        record.builder = None;
+        record.save()?;
+        Ok(Self::of(record))
+    }
+
+    async fn build(&self, parts: &Parts, progress: Progress<'_>) -> Result<()> {
+        let start = now();
+        let say = |line: &str| progress(&format!("{:5.1} s  {line}", start.elapsed().as_secs_f64()));
+        let options = self.options();
+        parts.lay_out(&self.bin())?;
+        let control_plane = self.host(CONTROL_PLANE)?;
+        let rooms = hosts(options.nodes).iter().map(|host| self.host(host)).collect::<Result<Vec<Room>>>()?;
+        topology::build(options, self.record.index, &rooms)?;
+        say("network: switch, router, clients, nodes");
+
+        let authority = Authority::new(self.name())?;
+        fs::create_dir_all(control_plane.home()?)?;
+        control_plane::prepare(&control_plane, &authority, self.name(), self.record.index)?;
+        self.write_kubeconfig(&authority)?;
+        for node in self.nodes() {
+            fs::create_dir_all(node.room().home()?)?;
+            node.prepare(&authority, options)?;
+        }
+        let client = client(&self.kubeconfig()).await?;
+        let api = async {
+            control_plane.boot().await?;
+            control_plane::start_store(&control_plane)?;
+            control_plane::ready(&control_plane, &client).await?;
+            control_plane::start_controllers(&control_plane)?;
+            say("API server ready");
+            allow_kubelet_calls(&client).await
+        };
+        let runtimes = async {
+            try_join_all(self.nodes().iter().map(Node::start_runtime)).await?;
+            say("containerd on every node");
+            Ok(())
+        };
+        tokio::try_join!(api, runtimes)?;
+        for node in self.nodes() {
+            node.start_kubelet(options)?;
+            node.start_proxy()?;
+        }
+        try_join_all(self.nodes().iter().map(|node| assign_pod_ranges(&client, node))).await?;
+        nodes_ready(&client, self.nodes().len()).await?;
+        say("nodes ready");
+        Ok(())
+    }
+
+    fn write_kubeconfig(&self, authority: &Authority) -> Result<()> {
+        let server = format!("https://{}:{API_PORT}", HostLink::of(self.record.index).control_plane());
+        let admin = authority.client("lab-admin", Some("system:masters"))?;
+        let path = self.kubeconfig();
+        fs::write(&path, authority.kubeconfig(self.name(), &server, &admin)?)
+            .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// Lets the API server call kubelets (logs, exec): its own rights there are checked like anybody's.
+async fn allow_kubelet_calls(client: &Client) -> Result<()> {
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "lab:kubelet-api-admin"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:kubelet-api-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": control_plane::KUBELET_CLIENT}],
+    });
+    let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(client.clone());
+    bindings.patch("lab:kubelet-api-admin", &PatchParams::apply("lab"), &Patch::Apply(binding)).await?;
+    Ok(())
+}
+
+/// Writes a node's pod ranges into its Node, which also creates it if its kubelet has not yet.
+async fn assign_pod_ranges(client: &Client, node: &Node) -> Result<()> {
+    let addresses = node.addresses();
+    let nodes: Api<core::Node> = Api::all(client.clone());
+    let patch = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name()},
+        "spec": {"podCIDR": addresses.pods_v4(), "podCIDRs": [addresses.pods_v4(), addresses.pods_v6()]},
+    });
+    nodes
+        .patch(node.name(), &PatchParams::apply("lab"), &Patch::Apply(patch))
+        .await
+        .with_context(|| format!("giving {} its pod ranges", node.name()))?;
+    Ok(())
+}
+
+async fn nodes_ready(client: &Client, count: usize) -> Result<()> {
+    let nodes: Api<core::Node> = Api::all(client.clone());
+    eventually(Duration::from_secs(60), &format!("{count} nodes are Ready"), async || {
+        let list = nodes.list(&ListParams::default()).await?;
+        let states: Vec<(String, String)> = list.items.iter().map(readiness).collect();
+        let ready = states.iter().filter(|(_, state)| state == "Ready").count();
+        Ok(Seen::when(ready == count, (), states))
+    })
+    .await
+}
+
+/// A node's name, and `Ready` or why it isn't.
+fn readiness(node: &core::Node) -> (String, String) {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let state = match conditions.iter().find(|condition| condition.type_ == "Ready") {
+        Some(condition) if condition.status == "True" => "Ready".to_owned(),
+        Some(condition) => condition.message.clone().unwrap_or_else(|| condition.status.clone()),
+        None => "its kubelet has said nothing yet".to_owned(),
+    };
+    (node.metadata.name.clone().unwrap_or_default(), state)
+}
