@@ -13,26 +13,24 @@ mod progress;
 mod tests;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 pub use self::cache::{CACHE_VARIABLE, Cache};
 pub use self::daemons::{Daemons, Profile};
 pub use self::image::Image;
 pub use self::progress::{Progress, Step};
 
-use self::cache::Fingerprint;
 use self::go::{CONTAINER_PROGRAMS, CONTAINERD, COREDNS, KUBERNETES, SUITE};
 use self::image::{Config, Layer, Spec};
 
 /// The programs that run on the machine itself, and the images every cluster needs.
 #[derive(Clone, Debug)]
 pub struct Artifacts {
-    /// A directory with the components of Kubernetes by name: `etcd`, `kube-apiserver`, `kube-controller-manager`,
-    /// `kube-scheduler`, `kubelet`, `kube-proxy`, `kubectl`. Good for `PATH`.
-    pub components: PathBuf,
+    /// All components of Kubernetes in one program, which looks at the name it is called by: `etcd`, `kube-apiserver`,
+    /// `kube-controller-manager`, `kube-scheduler`, `kubelet`, `kube-proxy`, `kubectl`.
+    pub kubernetes: PathBuf,
     /// The container runtime.
     pub containerd: PathBuf,
     /// Its client.
@@ -46,10 +44,6 @@ pub struct Artifacts {
     /// Kubernetes' own test server: `netexec` answers HTTP and UDP, `pause` waits, and much more.
     pub agnhost: Image,
 }
-
-/// The names a multi-call program answers to.
-const COMPONENTS: [&str; 7] =
-    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
 
 /// Of the sandbox image, the first is the one containerd is told to use, the second the suite's.
 const PAUSE: [&str; 2] = ["registry.k8s.io/pause:3.10.1", "registry.k8s.io/pause:3.10.2"];
@@ -71,7 +65,7 @@ impl Artifacts {
         let contained = CONTAINER_PROGRAMS.ensure(&cache, progress)?;
         let coredns = COREDNS.ensure(&cache, progress)?;
         Ok(Self {
-            components: components(&cache, &kubernetes.path("kubernetes")?, progress)?,
+            kubernetes: kubernetes.path("kubernetes")?,
             containerd: runtime.path("containerd")?,
             ctr: runtime.path("ctr")?,
             containerd_shim: runtime.path("containerd-shim-runc-v2")?,
@@ -81,9 +75,9 @@ impl Artifacts {
         })
     }
 
-    /// The path of a component of Kubernetes, for example `kubelet`.
-    pub fn component(&self, name: &str) -> PathBuf {
-        self.components.join(name)
+    /// The images every node is given.
+    pub fn images(&self) -> [&Image; 3] {
+        [&self.pause, &self.coredns, &self.agnhost]
     }
 }
 
@@ -111,18 +105,6 @@ impl SuitePrograms {
             version: SUITE.version("k8s.io/kubernetes")?,
         })
     }
-}
-
-/// A directory of links to one program that looks at the name it is called by.
-fn components(cache: &Cache, program: &Path, progress: &Progress) -> Result<PathBuf> {
-    let mut fingerprint = Fingerprint::new();
-    fingerprint.text(&program.to_string_lossy());
-    cache.entry("components", &fingerprint.key(), progress, |directory| {
-        for component in COMPONENTS {
-            symlink(program, directory.join(component)).with_context(|| format!("{component} can't be linked"))?;
-        }
-        Ok(())
-    })
 }
 
 fn pause(program: &Path) -> Spec {
