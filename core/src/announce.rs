@@ -1,1 +1,205 @@
 //! What is said on the wire about owned VIPs, to whom and when: answers and the announcement schedule.
+//!
+//! Owns who gets an answer, what is announced, how fast, and what counts as a rival's claim. Knows neither sockets nor
+//! clocks: inputs are `set_*` and `handle_*` with the time as an argument, outputs are [`Effect`]s to be polled until
+//! there is none, and [`Announcer::next_deadline`] says when to call [`Announcer::handle_timeout`]. It doesn't decide which
+//! node owns a VIP; that is [`crate::ownership`].
+//!
+//! | what | module |
+//! |---|---|
+//! | which frame when (RFC 5227, RFC 4861, RFC 9131) | [`schedule`] |
+//! | how many frames a second | [`bucket`], `pace` |
+//! | who asked lately | `asker` |
+//! | answering rivals | `defence` |
+//! | all of it on one interface | `segment` |
+
+mod asker;
+pub mod bucket;
+mod defence;
+mod message;
+mod pace;
+pub mod schedule;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use message::{Claim, Effect, Event, Frame, Heard, Question, Verdict};
+pub use pace::Pacing;
+
+use crate::address::Vip;
+use crate::link::{Link, Links};
+use crate::mac::MacAddr;
+use crate::names::IfIndex;
+use segment::{Segment, Standing};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+/// How to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How many frames a second at most.
+    pub pacing: Pacing,
+    /// Whether to leave a question unanswered whose frame comes from another Ethernet address than the sender it names.
+    /// Bridges that translate addresses (Wi-Fi) make them differ, so this is off unless asked for.
+    pub strict_senders: bool,
+    /// Makes this node's refreshes fall at other times than its neighbours'.
+    pub seed: u64,
+}
+
+/// Which VIPs to announce on which interfaces, and which ones to be ready for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announcements {
+    /// VIPs this node owns: answered and announced.
+    pub owned: BTreeMap<Vip, BTreeSet<IfIndex>>,
+    /// VIPs this node may own next: their solicited-node groups are joined and their askers remembered.
+    pub candidates: BTreeMap<Vip, BTreeSet<IfIndex>>,
+}
+
+impl Announcements {
+    fn standing(&self, vip: Vip, link: IfIndex) -> Standing {
+        let holds = |map: &BTreeMap<Vip, BTreeSet<IfIndex>>| map.get(&vip).is_some_and(|links| links.contains(&link));
+        if holds(&self.owned) {
+            Standing::Owner
+        } else if holds(&self.candidates) {
+            Standing::Candidate
+        } else {
+            Standing::Absent
+        }
+    }
+
+    /// Every VIP whose interfaces differ between the two.
+    fn differences(&self, other: &Self) -> BTreeSet<Vip> {
+        let differ = |a: &BTreeMap<Vip, BTreeSet<IfIndex>>, b: &BTreeMap<Vip, BTreeSet<IfIndex>>| {
+            crate::diff::changes(a, b).into_keys().copied().collect::<Vec<_>>()
+        };
+        let changed = [differ(&self.owned, &other.owned), differ(&self.candidates, &other.candidates)];
+        changed.into_iter().flatten().collect()
+    }
+
+    fn links_of(&self, vip: Vip) -> impl Iterator<Item = IfIndex> {
+        [&self.owned, &self.candidates].into_iter().filter_map(move |map| map.get(&vip)).flatten().copied()
+    }
+}
+
+/// Answers for and announces the VIPs of one node on all its interfaces.
+#[derive(Debug)]
+pub struct Announcer {
+    config: Config,
+    announcements: Announcements,
+    segments: BTreeMap<IfIndex, Segment>,
+    effects: VecDeque<Effect>,
+}
+
+impl Announcer {
+    /// An announcer that has nothing to say yet.
+    pub fn new(config: Config) -> Self {
+        Self { config, announcements: Announcements::default(), segments: BTreeMap::new(), effects: VecDeque::new() }
+    }
+
+    /// Takes note of what to announce. VIPs no longer owned fall silent at once, newly owned ones are announced, others
+    /// go on as before: the same value again sends nothing.
+    pub fn set_announcements(&mut self, announcements: Announcements, now: Instant) {
+        let changed = self.announcements.differences(&announcements);
+        let before = std::mem::replace(&mut self.announcements, announcements);
+        for &vip in &changed {
+            let links: BTreeSet<IfIndex> = before.links_of(vip).chain(self.announcements.links_of(vip)).collect();
+            for link in links {
+                if let Some(segment) = self.segments.get_mut(&link) {
+                    segment.place(vip, self.announcements.standing(vip, link), &mut self.effects);
+                }
+            }
+            let owned =
+                |announcements: &Announcements| announcements.owned.get(&vip).is_some_and(|links| !links.is_empty());
+            if owned(&before) && !owned(&self.announcements) {
+                self.effects.push_back(Effect::Report(Event::Withdrawn { vip }));
+            }
+        }
+        self.go_on(now);
+    }
+
+    /// Takes note of the node's interfaces. One that appears, gets its carrier back or changes its MAC address is told
+    /// everything again; one that is gone is forgotten until it comes back.
+    pub fn set_links(&mut self, links: &Links, now: Instant) {
+        self.segments.retain(|index, _| links.contains_key(index));
+        for (index, link) in links {
+            match self.segments.get_mut(index) {
+                Some(segment) => segment.set_link(link),
+                None => self.add_segment(link),
+            }
+        }
+        self.go_on(now);
+    }
+
+    fn add_segment(&mut self, link: &Link) {
+        let mut segment = Segment::new(link.clone(), self.config);
+        let maps = [&self.announcements.owned, &self.announcements.candidates];
+        for vip in maps.into_iter().flat_map(BTreeMap::keys) {
+            segment.place(*vip, self.announcements.standing(*vip, link.index), &mut self.effects);
+        }
+        self.segments.insert(link.index, segment);
+    }
+
+    /// Announces everything on an interface again: the kernel says that its neighbours should relearn where it is (a
+    /// bond has changed its active port, a virtual machine has moved).
+    pub fn handle_relearn(&mut self, link: IfIndex, now: Instant) {
+        if let Some(segment) = self.segments.get_mut(&link) {
+            segment.restart();
+        }
+        self.go_on(now);
+    }
+
+    /// Takes a frame that was heard on an interface: answers what it asks, notes who asked, and watches for rivals.
+    pub fn handle_frame(&mut self, link: IfIndex, heard: &Heard, now: Instant) -> Verdict {
+        if self.config.strict_senders && heard.is_translated() {
+            return Verdict::Translated;
+        }
+        let claimed = heard.claim.map_or(Verdict::Unconcerned, |claim| self.handle_claim(link, claim, now));
+        let asked = match (heard.question, self.segments.get_mut(&link)) {
+            (Some(question), Some(segment)) => segment.handle_question(question, now, &mut self.effects),
+            _ => Verdict::Unconcerned,
+        };
+        if asked == Verdict::Unconcerned { claimed } else { asked }
+    }
+
+    fn handle_claim(&mut self, link: IfIndex, claim: Claim, now: Instant) -> Verdict {
+        // Our own frames come back from a switch that reflects them, and from a second interface on the same segment.
+        if self.segments.values().any(|segment| segment.mac() == claim.mac) {
+            return Verdict::Unconcerned;
+        }
+        match self.segments.get_mut(&link) {
+            Some(segment) => segment.handle_claim(claim, now, &mut self.effects),
+            None => Verdict::Unconcerned,
+        }
+    }
+
+    /// Takes note that a frame of [`Effect::Send`] has left. The first one that tells of a VIP is reported.
+    pub fn handle_sent(&mut self, link: IfIndex, mac: MacAddr, frame: &Frame, now: Instant) {
+        let Some(vip) = frame.announced() else { return };
+        if let Some(segment) = self.segments.get_mut(&link)
+            && segment.note_sent(vip, mac)
+        {
+            self.effects.push_back(Effect::Report(Event::Announced { vip, link, mac, at: now }));
+        }
+    }
+
+    /// Sends what has become due. To be called at [`Announcer::next_deadline`]; any other time does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.go_on(now);
+    }
+
+    /// When [`Announcer::handle_timeout`] must be called next, unless something else happens before.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        self.segments.values().filter_map(|segment| segment.next_deadline(now)).min()
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn go_on(&mut self, now: Instant) {
+        for segment in self.segments.values_mut() {
+            segment.go_on(now, &mut self.effects);
+        }
+    }
+}
