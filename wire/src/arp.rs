@@ -133,9 +133,9 @@ mod tests {
     }
 
     fn station() -> impl Strategy<Value = Mac> {
-        any::<Mac>().prop_map(|[first, rest @ ..]| {
-            let [a, b, c, d, e] = rest;
-            [first & 0xfe | 2, a, b, c, d, e]
+        any::<Mac>().prop_map(|mut mac| {
+            mac[0] = mac[0] & 0xfe | 2;
+            mac
         })
     }
 
