@@ -98,4 +98,15 @@ pub mod reason {
     pub const MATCHES_NOTHING: &str = "MatchesNothing";
     /// `DeadReference`, False.
     pub const ALL_FOUND: &str = "AllFound";
+
+    /// `Ready`, False, on a Speaker: it has stopped in order.
+    pub const STOPPED: &str = "Stopped";
+    /// `Degraded`, True: none of the node's interfaces is one to announce on.
+    pub const NO_INTERFACE: &str = "NoInterface";
+    /// `Degraded`, True: the kernel refuses the rules that guard the addresses.
+    pub const STEERING_FAILED: &str = "SteeringFailed";
+    /// `Degraded`, True: frames can't be sent or received as they should.
+    pub const PACKET_SOCKET_FAILED: &str = "PacketSocketFailed";
+    /// `Degraded`, False.
+    pub const ALL_WELL: &str = "AllWell";
 }

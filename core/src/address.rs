@@ -2,6 +2,10 @@
 //!
 //! Owns the text forms people write and the canonical form Herald uses; knows nothing of who has which address.
 
+mod range;
+
+pub use range::{AddressRange, RangeError};
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,7 +45,7 @@ impl Vip {
     /// Takes an address as a VIP.
     ///
     /// # Errors
-    /// IPv4-mapped IPv6, unspecified, loopback, multicast, broadcast and IPv6 link-local addresses.
+    /// IPv4-mapped IPv6, unspecified, loopback, multicast, broadcast and link-local addresses.
     pub fn new(address: IpAddr) -> Result<Self, VipError> {
         let refuse = |kind| Err(VipError { address, kind });
         match address {
@@ -50,6 +54,7 @@ impl Vip {
             _ if address.is_loopback() => refuse("a loopback address"),
             _ if address.is_multicast() => refuse("a multicast address"),
             IpAddr::V4(Ipv4Addr::BROADCAST) => refuse("the broadcast address"),
+            IpAddr::V4(v4) if v4.is_link_local() => refuse("a link-local address"),
             IpAddr::V6(v6) if v6.is_unicast_link_local() => refuse("a link-local address"),
             _ => Ok(Self(address)),
         }
@@ -98,9 +103,5 @@ pub struct VipError {
     kind: &'static str,
 }
 
-/// Addresses from the first to the last, both included, of one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AddressRange {
-    first: IpAddr,
-    last: IpAddr,
-}
+#[cfg(test)]
+mod tests;

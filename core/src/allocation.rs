@@ -2,11 +2,12 @@
 //!
 //! Owns the rules of allocation and the sentences that explain a refusal; writes nothing.
 
-use crate::address::{Family, Vip};
+use crate::address::{AddressRange, Family, Vip};
 use crate::names::{Namespace, PoolName, ServiceKey, Uid};
 use crate::pool::Pool;
 use crate::service::{ServicePort, ServiceRequest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who uses an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +34,12 @@ pub struct LedgerEntry {
 pub struct Snapshot {
     /// Pools that are well-formed.
     pub pools: BTreeMap<PoolName, Pool>,
+    /// Pools that can't be read, each with the reason. Nothing is allocated from them, and what was stays as it is.
+    pub pools_set_aside: BTreeMap<PoolName, String>,
     /// Labels of all namespaces.
     pub namespaces: BTreeMap<Namespace, BTreeMap<String, String>>,
     /// The Services that are ours and not being deleted.
-    pub services: BTreeMap<ServiceKey, ServiceRequest>,
+    pub services: BTreeMap<ServiceKey, Arc<ServiceRequest>>,
     /// Every address in use.
     pub ledger: BTreeMap<Vip, LedgerEntry>,
 }
@@ -113,13 +116,24 @@ pub enum Refusal {
 /// What a pool's status should say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolReport {
-    /// IPv4 counts.
+    /// IPv4 counts; overlapped addresses count where they belong.
     pub ipv4: Counts,
     /// IPv6 counts.
     pub ipv6: Counts,
-    /// Pools that hold some of the same addresses, the one that wins first. An overlapped address belongs to the pool
-    /// that comes first by priority and name; nothing else of the pool is set aside.
-    pub overlaps: BTreeSet<PoolName>,
+    /// Pools that hold some of the same addresses. An overlapped address belongs to the pool that comes first by
+    /// priority and name; nothing else of the pool is set aside.
+    pub overlaps: BTreeMap<PoolName, Overlap>,
+}
+
+/// Addresses that a pool has in common with another one. `Display` is a sentence for a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The other pool.
+    pub with: PoolName,
+    /// The first addresses they have in common.
+    pub range: AddressRange,
+    /// Whether the addresses belong to this pool rather than to the other.
+    pub belongs_here: bool,
 }
 
 /// Addresses of one family in a pool; saturating.
