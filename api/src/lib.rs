@@ -12,6 +12,7 @@
 //! | what does the cluster install? | [`crds`] |
 
 #![forbid(unsafe_code)]
+#![expect(clippy::duplicated_attributes, reason = "columns of a table share types")]
 #![expect(unreachable_pub, reason = "the schema derive repeats each public struct inside a function")]
 
 pub mod address_pool;

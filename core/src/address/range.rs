@@ -112,10 +112,7 @@ impl AddressRange {
 
     /// Its addresses that are not lower than the given one, in order.
     pub fn addresses_from(self, lowest: Vip) -> impl Iterator<Item = Vip> {
-        let start = match lowest.family() == self.family {
-            true => bits(lowest.address()).max(self.first),
-            false => self.first,
-        };
+        let start = if lowest.family() == self.family { bits(lowest.address()).max(self.first) } else { self.first };
         (start..=self.last).map(move |address| self.vip(address))
     }
 

@@ -89,9 +89,12 @@ fn any_vip() -> impl Strategy<Value = Vip> {
 fn small_range() -> impl Strategy<Value = AddressRange> {
     (any::<bool>(), 0..40_u8, 0..40_u8).prop_map(|(v6, a, b)| {
         let (first, last) = (a.min(b), a.max(b));
-        let end = |bits: u8| match v6 {
-            true => IpAddr::V6((0x2001_0db8_u128 << 96 | u128::from(bits)).into()),
-            false => IpAddr::V4([192, 0, 2, bits].into()),
+        let end = |bits: u8| {
+            if v6 {
+                IpAddr::V6((0x2001_0db8_u128 << 96 | u128::from(bits)).into())
+            } else {
+                IpAddr::V4([192, 0, 2, bits].into())
+            }
         };
         AddressRange::new(end(first), end(last)).unwrap()
     })
