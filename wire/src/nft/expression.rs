@@ -85,6 +85,8 @@ pub enum Expression {
     },
     /// Loads the number of the transport protocol, after IPv6 extension headers.
     TransportProtocol(Register),
+    /// Loads the type of the interface the packet came in by (`ARPHRD_*`, 2 bytes, machine's byte order). Before output only.
+    IncomingInterfaceType(Register),
     /// Loads what connection tracking thinks of the packet, as a bit set in the machine's byte order.
     ConntrackState(Register),
     /// Loads the type of the destination address (`RTN_*`, machine's byte order): among all addresses of the node, or only
@@ -132,6 +134,7 @@ pub enum Expression {
 }
 
 mod number {
+    pub(super) const META_IIFTYPE: u32 = 8;
     pub(super) const META_L4PROTO: u32 = 16;
     pub(super) const CT_STATE: u32 = 0;
     pub(super) const FIB_RESULT_ADDRTYPE: u32 = 3;
@@ -160,7 +163,7 @@ impl Expression {
     pub fn name(&self) -> &str {
         match self {
             Self::Payload { .. } => "payload",
-            Self::TransportProtocol(_) => "meta",
+            Self::TransportProtocol(_) | Self::IncomingInterfaceType(_) => "meta",
             Self::ConntrackState(_) => "ct",
             Self::DestinationType { .. } => "fib",
             Self::Mask { .. } => "bitwise",
@@ -190,6 +193,9 @@ impl Expression {
             }
             Self::TransportProtocol(register) => {
                 to.number(1, register.0).number(2, number::META_L4PROTO);
+            }
+            Self::IncomingInterfaceType(register) => {
+                to.number(1, register.0).number(2, number::META_IIFTYPE);
             }
             Self::ConntrackState(register) => {
                 to.number(1, register.0).number(2, number::CT_STATE);
@@ -245,6 +251,7 @@ impl Expression {
         Ok(match name {
             "payload" => fields.payload()?,
             "meta" if fields.is(2, number::META_L4PROTO)? => fields.register(1)?.map(Self::TransportProtocol),
+            "meta" if fields.is(2, number::META_IIFTYPE)? => fields.register(1)?.map(Self::IncomingInterfaceType),
             "ct" if fields.is(2, number::CT_STATE)? && data.find(3)?.is_none() => {
                 fields.register(1)?.map(Self::ConntrackState)
             }

@@ -31,6 +31,7 @@ fn expression() -> impl Strategy<Value = Expression> {
         (header, 0..80_u32, 1..=16_u32, register())
             .prop_map(|(header, offset, length, register)| Expression::Payload { header, offset, length, register }),
         register().prop_map(Expression::TransportProtocol),
+        register().prop_map(Expression::IncomingInterfaceType),
         register().prop_map(Expression::ConntrackState),
         (any::<bool>(), register()).prop_map(|(of_incoming_interface, register)| Expression::DestinationType {
             of_incoming_interface,
