@@ -12,8 +12,8 @@ pub use mirror::{Mirror, Reading, Seen};
 pub use records::{
     EndpointRecord, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, SpeakerRecord, VipRecord,
 };
-pub use trouble::Troubles;
 pub(crate) use trouble::chain;
+use trouble::Troubles;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use herald_core::address::Vip;
@@ -163,9 +163,14 @@ impl Intake {
         &self.world
     }
 
-    /// What is wrong between us and the API server.
-    pub const fn troubles(&self) -> &Troubles {
-        &self.troubles
+    /// Since when the API server does not answer; `None` while it does.
+    pub fn away_since(&self) -> Option<tokio::time::Instant> {
+        self.troubles.away_since()
+    }
+
+    /// Asks the API server whether it is there: something happened that it should have told us about.
+    pub fn doubt(&mut self) {
+        self.troubles.doubt();
     }
 
     /// Waits until something we read is different, and takes in whatever else is there already, so that a burst is

@@ -2,4 +2,8 @@
 
 pub mod admin;
 pub mod args;
+pub mod duties;
 pub mod intake;
+pub mod picture;
+pub mod report;
+pub mod steering;

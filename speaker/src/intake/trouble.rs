@@ -17,15 +17,16 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 /// How often an absent API server is asked whether it is back.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How long it may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How often the log says that the API server is still away.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// What is wrong now.
-pub struct Troubles {
+pub(super) struct Troubles {
     client: Client,
     server: String,
     away: Option<Away>,
+    asking: Option<BoxFuture<'static, Result<(), String>>>,
     refused: BTreeMap<Kind, String>,
 }
 
@@ -33,16 +34,15 @@ struct Away {
     since: Instant,
     said: Instant,
     ask: Interval,
-    asking: Option<BoxFuture<'static, bool>>,
 }
 
 impl Troubles {
     pub(super) const fn new(client: Client, server: String) -> Self {
-        Self { client, server, away: None, refused: BTreeMap::new() }
+        Self { client, server, away: None, asking: None, refused: BTreeMap::new() }
     }
 
     /// Since when the API server does not answer; `None` while it does.
-    pub fn away_since(&self) -> Option<Instant> {
+    pub(super) fn away_since(&self) -> Option<Instant> {
         self.away.as_ref().map(|away| away.since)
     }
 
@@ -81,32 +81,49 @@ impl Troubles {
         tracing::warn!(server, error = why, "waiting for the API server; addresses stay where they are");
         let mut ask = tokio::time::interval_at(now + ASK_EVERY, ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.away = Some(Away { since: now, said: now, ask, asking: None });
+        self.away = Some(Away { since: now, said: now, ask });
     }
 
-    /// Waits until an absent API server answers again; for ever while it is not absent. Safe to abandon: a question
-    /// under way is kept.
+    /// Asks the API server whether it is there: something happened that it should have told us about.
+    pub(super) fn doubt(&mut self) {
+        if self.away.is_none() && self.asking.is_none() {
+            self.asking = Some(ask(self.client.clone()).boxed());
+        }
+    }
+
+    /// Waits until it turns out that the API server is away, or back; for ever while nobody doubts. Safe to abandon: a
+    /// question under way is kept.
     pub(super) async fn settle(&mut self) {
-        let Some(away) = &mut self.away else { return std::future::pending().await };
         loop {
-            if away.asking.is_none() {
-                away.ask.tick().await;
+            if self.asking.is_none() {
+                match &mut self.away {
+                    None => return std::future::pending().await,
+                    Some(away) => _ = away.ask.tick().await,
+                }
             }
-            let asking = away.asking.get_or_insert_with(|| ask(self.client.clone()).boxed());
-            let answered = asking.await;
-            away.asking = None;
-            if answered {
-                break;
+            let asking = self.asking.get_or_insert_with(|| ask(self.client.clone()).boxed());
+            let answer = asking.await;
+            self.asking = None;
+            match answer {
+                Err(why) if self.away.is_none() => return self.away(&why),
+                Err(why) => self.away(&why),
+                Ok(()) => {
+                    let Some(away) = self.away.take() else { continue };
+                    let seconds = Instant::now().duration_since(away.since).as_secs();
+                    tracing::info!(server = self.server, "the API server answers again after {seconds} s");
+                    return;
+                }
             }
         }
-        let seconds = Instant::now().duration_since(away.since).as_secs();
-        tracing::info!(server = self.server, "the API server answers again after {seconds} s");
-        self.away = None;
     }
 }
 
-async fn ask(client: Client) -> bool {
-    matches!(tokio::time::timeout(ANSWER_WITHIN, client.apiserver_version()).await, Ok(Ok(_)))
+async fn ask(client: Client) -> Result<(), String> {
+    match tokio::time::timeout(ANSWER_WITHIN, client.apiserver_version()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

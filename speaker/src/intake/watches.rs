@@ -5,7 +5,6 @@ use super::records;
 use super::{Change, Kind};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use herald_api::slim::{EndpointSlice, Node, Service};
-use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use herald_core::address::Vip;
 use herald_core::names::{NodeName, PoolName, ServiceKey};
 use kube::core::DeserializeGuard;
