@@ -2,3 +2,5 @@
 
 pub mod artifacts;
 pub mod lab;
+pub mod scenario;
+pub mod suite;

@@ -10,7 +10,7 @@ use super::image::{Config, Layer, Spec};
 use super::packages::find;
 
 /// The suite of the pinned release asks for this one (`test/utils/image/manifest.go`).
-pub(super) const NAME: &str = "registry.k8s.io/e2e-test-images/agnhost:2.63.0";
+pub const NAME: &str = "registry.k8s.io/e2e-test-images/agnhost:2.63.0";
 
 /// Real programs in place of busybox' applets: `sh`, because busybox' shell runs its own `wget` and `nc` whatever `PATH`
 /// says; those two, because busybox' are linked statically and crash in glibc's name service; and `curl`.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+pub use self::agnhost::NAME as AGNHOST;
 pub use self::cache::{CACHE_VARIABLE, Cache};
 pub use self::daemons::{Daemons, Profile};
 pub use self::image::Image;

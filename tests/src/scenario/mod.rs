@@ -1,0 +1,25 @@
+//! What scenario tests, benchmarks and the soak share: servers in pods, Services in front of them, and clients that say
+//! how a call ended.
+//!
+//! | question | module |
+//! |---|---|
+//! | in which namespace and with which addresses does a scenario play? | [`stage`], `ranges` |
+//! | which pods serve? | [`server`] |
+//! | what does a Service look like, and what has become of it? | [`service`] |
+//! | how does a client reach it, and how did the call end? | [`call`], [`caller`] |
+//!
+//! Starts no lab and judges nothing: tests do.
+
+pub mod call;
+pub mod caller;
+mod ranges;
+pub mod server;
+pub mod service;
+pub mod stage;
+
+pub use self::call::Outcome;
+pub use self::caller::Caller;
+pub use self::ranges::Range;
+pub use self::server::Server;
+pub use self::service::service;
+pub use self::stage::Stage;

@@ -1,0 +1,250 @@
+//! The stage a scenario plays on: a namespace and an address pool of its own, so that scenarios don't meet.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use herald_api::virtual_ip::Announcer;
+use herald_api::{AddressPool, VirtualIP};
+use herald_core::address::Vip;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::caller::{Caller, PodCaller, SOON};
+use super::ranges::{Range, USUAL_SIZE};
+use super::server::Server;
+use super::service::{addresses, condition, families, summary};
+use crate::lab::topology::CLIENT;
+use crate::lab::{Lab, Seen, eventually};
+
+/// Pods start in one or two seconds on an idle machine.
+const PODS_START: Duration = Duration::from_secs(60);
+
+/// A namespace and a pool of one scenario.
+#[derive(Clone)]
+pub struct Stage {
+    lab: Lab,
+    client: Client,
+    name: String,
+    range: Range,
+}
+
+impl Stage {
+    /// Makes a namespace called after the scenario, and a pool for it with three addresses of each family.
+    pub async fn set(lab: &Lab, scenario: &str) -> Result<Self> {
+        let stage = Self::bare(lab, scenario, Range::take(USUAL_SIZE)?).await?;
+        stage.pool(&stage.name, json!({"addresses": stage.range.addresses()})).await?;
+        Ok(stage)
+    }
+
+    /// Makes the namespace alone; `range` is what its pools may have, once the scenario makes some.
+    pub async fn bare(lab: &Lab, scenario: &str, range: Range) -> Result<Self> {
+        static SET: AtomicU32 = AtomicU32::new(0);
+        let number = SET.fetch_add(1, Ordering::Relaxed);
+        let words: String = scenario.replace('_', "-").chars().take(40).collect();
+        let name = format!("{}-{number}", words.trim_end_matches('-'));
+        let client = lab.client().await?;
+        let namespace = Namespace {
+            metadata: kube::core::ObjectMeta { name: Some(name.clone()), ..Default::default() },
+            ..Default::default()
+        };
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .with_context(|| format!("creating namespace {name}"))?;
+        Ok(Self { lab: lab.clone(), client, name, range })
+    }
+
+    /// Removes its namespace with all in it, and its pools; waits for neither.
+    pub async fn strike(self) -> Result<()> {
+        let namespaces: Api<Namespace> = self.cluster();
+        namespaces.delete(&self.name, &DeleteParams::default()).await?;
+        let pools: Api<AddressPool> = self.cluster();
+        let mine = ListParams::default().labels(&format!("{STAGE_LABEL}={}", self.name));
+        pools.delete_collection(&DeleteParams::default(), &mine).await?;
+        Ok(())
+    }
+
+    /// The lab it stands in.
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The namespace, which is also the name of the pool.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The addresses that are this scenario's.
+    pub fn range(&self) -> &Range {
+        &self.range
+    }
+
+    /// Objects of a kind in the namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Objects of a kind in the cluster, in all namespaces.
+    pub fn cluster<K: Resource>(&self) -> Api<K>
+    where
+        K::DynamicType: Default,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// Creates any object of the namespace.
+    pub async fn create<K>(&self, object: &K) -> Result<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + serde::Serialize,
+        K::DynamicType: Default,
+    {
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        let name = object.name_any();
+        self.api::<K>().create(&PostParams::default(), object).await.with_context(|| format!("creating {kind} {name}"))
+    }
+
+    /// Makes a pool that admits this namespace alone, with these fields of its spec; it goes with the stage.
+    pub async fn pool(&self, name: &str, mut spec: Value) -> Result<AddressPool> {
+        spec["namespaces"] = json!([self.name]);
+        let pool: AddressPool = serde_json::from_value(json!({
+            "apiVersion": "herald-lb.io/v1alpha1",
+            "kind": "AddressPool",
+            "metadata": {"name": name, "labels": {STAGE_LABEL: self.name}},
+            "spec": spec,
+        }))?;
+        let pools: Api<AddressPool> = self.cluster();
+        pools.create(&PostParams::default(), &pool).await.with_context(|| format!("creating AddressPool {name}"))
+    }
+
+    /// Starts a server and waits until all its pods are ready.
+    pub async fn deploy(&self, server: &Server) -> Result<Vec<Pod>> {
+        self.create(&server.deployment()?).await?;
+        self.pods_ready(server.name(), server.size()).await
+    }
+
+    /// Changes a server's number of pods and waits until exactly so many are there and ready.
+    pub async fn scale(&self, server: &str, replicas: u32) -> Result<Vec<Pod>> {
+        let deployments: Api<Deployment> = self.api();
+        let patch = json!({"spec": {"replicas": replicas}});
+        deployments.patch(server, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.pods_ready(server, replicas).await
+    }
+
+    /// Waits until exactly so many pods of a server are there, all ready.
+    pub async fn pods_ready(&self, server: &str, count: u32) -> Result<Vec<Pod>> {
+        let pods: Api<Pod> = self.api();
+        let of_server = ListParams::default().labels(&format!("app={server}"));
+        eventually(PODS_START, &format!("{count} pods of {}/{server} are ready", self.name), async || {
+            let list = pods.list(&of_server).await?.items;
+            let states: Vec<String> = list.iter().map(pod_state).collect();
+            let ready = states.iter().filter(|state| state.ends_with(": ready")).count();
+            Ok(Seen::when(u32::try_from(ready)? == count && ready == list.len(), list, states))
+        })
+        .await
+    }
+
+    /// Creates a Service and waits until its status has an address of each family it asks for.
+    pub async fn offer(&self, service: Service) -> Result<Vec<IpAddr>> {
+        let created = self.create(&service).await?;
+        self.addresses(&created.name_any(), families(&created)).await
+    }
+
+    /// Waits until a Service's status has this many addresses.
+    pub async fn addresses(&self, service: &str, count: usize) -> Result<Vec<IpAddr>> {
+        let what = format!("Service {}/{service} has {count} address(es)", self.name);
+        self.service(service, &what, |service| {
+            let addresses = addresses(service);
+            (addresses.len() == count).then_some(addresses)
+        })
+        .await
+    }
+
+    /// Waits until a Service's condition has this reason, and returns its message.
+    pub async fn reason(&self, service: &str, kind: &str, reason: &str) -> Result<String> {
+        let what = format!("Service {}/{service} has {kind} with reason {reason}", self.name);
+        self.service(service, &what, |service| {
+            condition(service, kind).filter(|found| found.reason == reason).map(|found| found.message.clone())
+        })
+        .await
+    }
+
+    /// Waits until `pick` finds in a Service what it looks for.
+    pub async fn service<T>(&self, name: &str, what: &str, pick: impl Fn(&Service) -> Option<T>) -> Result<T> {
+        let services: Api<Service> = self.api();
+        eventually(SOON, what, async || {
+            let service = services.get(name).await?;
+            Ok(match pick(&service) {
+                Some(found) => Seen::Yes(found),
+                None => Seen::NotYet(summary(&service)),
+            })
+        })
+        .await
+    }
+
+    /// Waits until an address is announced and returns by whom.
+    pub async fn announcer(&self, address: IpAddr) -> Result<Announcer> {
+        let ledger: Api<VirtualIP> = self.cluster();
+        let name = Vip::new(address)?.object_name();
+        eventually(SOON, &format!("VirtualIP {name} has an announcer"), async || {
+            let entry = ledger.get(&name).await?;
+            Ok(match entry.status.clone().and_then(|status| status.announcer) {
+                Some(announcer) => Seen::Yes(announcer),
+                None => Seen::NotYet(format!("{:?}", entry.status)),
+            })
+        })
+        .await
+    }
+
+    /// A host of the lab as a client.
+    pub fn caller(&self, host: &str) -> Result<Caller> {
+        Caller::on(&self.lab, host)
+    }
+
+    /// A pod as a client.
+    pub fn pod_caller(&self, pod: &Pod) -> Result<PodCaller> {
+        let address =
+            pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()).context("the pod has no address")?;
+        Ok(PodCaller::new(self.caller(CLIENT)?, address.parse()?))
+    }
+}
+
+/// On every cluster-scoped object of a stage: its name.
+const STAGE_LABEL: &str = "herald-lb.io/stage";
+
+/// The node a pod runs on.
+pub fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
+}
+
+fn pod_state(pod: &Pod) -> String {
+    let name = pod.name_any();
+    if pod.metadata.deletion_timestamp.is_some() {
+        return format!("{name}: terminating");
+    }
+    let Some(status) = &pod.status else { return format!("{name}: no status") };
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    if conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
+        return format!("{name}: ready");
+    }
+    let waiting =
+        status.container_statuses.iter().flatten().filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let reasons: Vec<String> = waiting
+        .map(|waiting| {
+            format!("{} {}", waiting.reason.as_deref().unwrap_or(""), waiting.message.as_deref().unwrap_or(""))
+        })
+        .collect();
+    format!("{name}: {} {reasons:?}", status.phase.as_deref().unwrap_or("no phase"))
+}
