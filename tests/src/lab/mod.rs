@@ -7,11 +7,15 @@
 //! | what runs on a node, and with what configuration? | [`node`], `control_plane` |
 //! | what is left after a crash, and how is it removed? | `state`, `cleanup` |
 //!
-//! Nothing here builds programs: [`Parts`] says where they are.
+//! Nothing here builds programs and images: that is [`crate::artifacts`].
 
 pub mod addresses;
 mod cleanup;
 mod control_plane;
+mod dns;
+mod exec;
+mod fault;
+mod images;
 mod node;
 mod options;
 mod parts;
@@ -29,10 +33,10 @@ use anyhow::{Context, Result, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub use self::exec::{Output, Running};
+pub use self::fault::SPEAKER;
 pub use self::node::{Node, PAUSE_IMAGE};
 pub use self::options::{MOST_NODES, Options, Proxy};
-pub use self::parts::Parts;
-pub use self::up::Progress;
 pub use self::process::{Descendant, ProcessId};
 use self::room::Room;
 pub use self::state::{Condition, STATE_VARIABLE};
@@ -42,6 +46,9 @@ pub use self::wait::{Seen, eventually, throughout};
 
 /// The name of a lab when none is given.
 pub const DEFAULT_NAME: &str = "herald";
+
+/// The namespace into which `deploy/` installs Herald.
+pub const HERALD_NAMESPACE: &str = "herald-system";
 
 /// A lab that runs.
 #[derive(Clone, Debug)]
@@ -74,10 +81,16 @@ impl Lab {
         state::release(name)
     }
 
-    /// All labs, with what has become of each.
-    pub fn all() -> Result<Vec<(Options, Condition)>> {
-        let records = state::names()?.into_iter().map(|name| Record::load(&name));
-        records.filter_map(Result::transpose).map(|record| record.map(|record| (record.options.clone(), record.condition()))).collect()
+    /// The names of all labs of this machine, whatever has become of them.
+    pub fn names() -> Result<Vec<String>> {
+        state::names()
+    }
+
+    /// All labs of this machine, with what has become of each.
+    pub fn all() -> Result<Vec<(Self, Condition)>> {
+        let records = Self::names()?.into_iter().map(|name| Record::load(&name));
+        let known = records.filter_map(Result::transpose);
+        known.map(|record| record.map(|record| (record.condition(), Self::of(record))).map(|(now, lab)| (lab, now))).collect()
     }
 
     /// Its name.

@@ -18,6 +18,9 @@ use super::wait::until;
 /// The image of every pod's sandbox.
 pub const PAUSE_IMAGE: &str = "registry.k8s.io/pause:3.10.1";
 
+/// How containerd keeps images: by plain copies, which work on every file system.
+pub(super) const SNAPSHOTTER: &str = "native";
+
 /// Where containerd listens, as the node sees it.
 pub(super) const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 
@@ -130,7 +133,7 @@ pub(super) fn cgroup(lab: &str, host: &str) -> String {
     format!("/herald-lab/{lab}/{host}")
 }
 
-/// containerd with its defaults, but: a snapshotter that works on every file system, plugins from Debian, no rights
+/// containerd with its defaults, but: the lab's snapshotter, plugins from Debian, no rights
 /// needed that a container has not (`CAP_SYS_RESOURCE`), and network namespaces that go with the node's own `/run`.
 fn containerd_configuration() -> String {
     format!(
@@ -141,7 +144,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
   address = "{CONTAINERD_SOCKET}"
 
 [plugins."io.containerd.cri.v1.images"]
-  snapshotter = "native"
+  snapshotter = "{SNAPSHOTTER}"
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "{PAUSE_IMAGE}"
 

@@ -38,6 +38,8 @@ pub struct Options {
     pub proxy: Proxy,
     /// Install Herald from `deploy/`.
     pub herald: bool,
+    /// Herald's daemons are built as they are shipped, which takes longer; for measuring.
+    pub release: bool,
     /// Run CoreDNS.
     pub dns: bool,
     /// The switch snoops multicast groups, as managed switches do.
@@ -54,6 +56,7 @@ impl Options {
             nodes: 3,
             proxy: Proxy::default(),
             herald: true,
+            release: false,
             dns: true,
             snooping: false,
             ipv4_nodes: false,

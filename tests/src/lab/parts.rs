@@ -1,4 +1,4 @@
-//! The programs a lab runs, laid out so that each is found under its component's name.
+//! What a lab is made of, laid out so that each program is found under its component's name.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,35 +6,45 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use super::options::Options;
+use crate::artifacts::{Artifacts, Daemons, Profile, Progress};
+
 /// Components in the one file of Kubernetes, chosen by the name it is called by.
-const KUBERNETES: [&str; 7] =
+const COMPONENTS: [&str; 7] =
     ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl"];
 
 /// Directories that a machine of the lab has of its own, so that programs there are out of its sight.
 const OUT_OF_SIGHT: [&str; 3] = ["/run", "/var/lib", "/var/log"];
 
-/// What a lab is made of.
+/// Programs and images, built.
 #[derive(Clone, Debug)]
-pub struct Parts {
-    /// Kubernetes' components in one file.
-    pub kubernetes: PathBuf,
-    /// containerd.
-    pub containerd: PathBuf,
-    /// containerd's command line.
-    pub ctr: PathBuf,
-    /// containerd's shim for runc.
-    pub shim: PathBuf,
-    /// Archives of images every node is given at its start.
-    pub images: Vec<PathBuf>,
+pub(super) struct Parts {
+    artifacts: Artifacts,
+    herald: Option<Daemons>,
 }
 
 impl Parts {
+    /// Builds what these options need and is not there yet.
+    pub(super) async fn ensure(options: &Options, progress: Progress) -> Result<Self> {
+        let profile = options.herald.then_some(if options.release { Profile::Release } else { Profile::Lab });
+        tokio::task::spawn_blocking(move || {
+            Ok(Self {
+                artifacts: Artifacts::ensure(&progress)?,
+                herald: profile.map(|profile| Daemons::ensure(profile, &progress)).transpose()?,
+            })
+        })
+        .await?
+    }
+
     /// Links every program under its component's name in `directory`.
     pub(super) fn lay_out(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
-        let kubernetes = KUBERNETES.map(|name| (name, &self.kubernetes));
-        let containerd =
-            [("containerd", &self.containerd), ("ctr", &self.ctr), ("containerd-shim-runc-v2", &self.shim)];
+        let kubernetes = COMPONENTS.map(|name| (name, self.artifacts.kubernetes.clone()));
+        let containerd = [
+            ("containerd", self.artifacts.containerd.clone()),
+            ("ctr", self.artifacts.ctr.clone()),
+            ("containerd-shim-runc-v2", self.artifacts.containerd_shim.clone()),
+        ];
         for (name, program) in kubernetes.into_iter().chain(containerd) {
             let program = program.canonicalize().with_context(|| format!("{name}: {}", program.display()))?;
             ensure!(
@@ -46,5 +56,22 @@ impl Parts {
             symlink(&program, directory.join(name)).with_context(|| format!("linking {name}"))?;
         }
         Ok(())
+    }
+
+    /// Archives of the images every node is given at its start.
+    pub(super) fn images(&self, options: &Options) -> Vec<PathBuf> {
+        let mut images = vec![self.artifacts.pause.archive.clone()];
+        if options.dns {
+            images.push(self.artifacts.coredns.archive.clone());
+        }
+        if let Some(herald) = &self.herald {
+            images.extend([herald.controller.archive.clone(), herald.speaker.archive.clone()]);
+        }
+        images
+    }
+
+    /// The name of CoreDNS' image.
+    pub(super) fn name_server(&self) -> &str {
+        &self.artifacts.coredns.name
     }
 }

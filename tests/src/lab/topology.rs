@@ -142,6 +142,8 @@ fn configurations(options: &Options, index: u8) -> Result<Vec<(String, String)>>
         (CLIENT.to_owned(), {
             let mut batch = interface(LAN_INTERFACE, &[(CLIENT_V4.into(), 24), (CLIENT_V6.into(), 64)])?;
             batch += &interface(MANAGEMENT_INTERFACE, &[(CLIENT_MGMT_V4.into(), 24), (CLIENT_MGMT_V6.into(), 64)])?;
+            // The administrator's kubeconfig names the address by which the host reaches the API server.
+            writeln!(batch, "route add {} via {API_V4}", HostLink::of(index).control_plane())?;
             batch + &default_routes(FAR_ROUTER_V4, FAR_ROUTER_V6)
         }),
         (LAN_CLIENT.to_owned(), {

@@ -18,19 +18,19 @@ use super::process::ProcessId;
 use super::room::Room;
 use super::topology::{self, CONTROL_PLANE, hosts};
 use super::wait::{Seen, eventually, now};
-use super::{Lab, client, control_plane, node::Node, state};
+use crate::artifacts::Progress;
 
-/// Told what happens while a lab is built, one line each.
-pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+use super::{HERALD_NAMESPACE, Lab, client, control_plane, dns, node::Node, state};
 
 impl Lab {
-    /// Builds a lab and waits until its nodes are ready.
+    /// Builds a lab and waits until it can be used: nodes ready, names resolved, Herald rolled out.
     ///
     /// With `owner` the lab belongs to that process: whoever builds a lab next removes it when the process has died.
-    pub async fn up(options: Options, parts: &Parts, owner: Option<ProcessId>, progress: Progress<'_>) -> Result<Self> {
+    pub async fn up(options: Options, owner: Option<ProcessId>, progress: Progress) -> Result<Self> {
         options.check()?;
+        let parts = Parts::ensure(&options, progress).await?;
         let lab = Self::of(state::claim(&options, owner)?);
-        let built = lab.build(parts, progress).await;
+        let built = lab.build(&parts, progress).await;
         if let Err(error) = built {
             let logs = lab.home();
             return Err(error.context(format!("lab {} did not start; its logs are below {}", options.name, logs.display())));
@@ -41,9 +41,9 @@ impl Lab {
         Ok(Self::of(record))
     }
 
-    async fn build(&self, parts: &Parts, progress: Progress<'_>) -> Result<()> {
+    async fn build(&self, parts: &Parts, progress: Progress) -> Result<()> {
         let start = now();
-        let say = |line: &str| progress(&format!("{:5.1} s  {line}", start.elapsed().as_secs_f64()));
+        let say = |line: &str| progress.say(&format!("{:5.1} s  {line}", start.elapsed().as_secs_f64()));
         let options = self.options();
         parts.lay_out(&self.bin())?;
         let control_plane = self.host(CONTROL_PLANE)?;
@@ -66,12 +66,13 @@ impl Lab {
             control_plane::ready(&control_plane, &client).await?;
             control_plane::start_controllers(&control_plane)?;
             say("API server ready");
-            allow_kubelet_calls(&client).await
+            tokio::try_join!(allow_kubelet_calls(&client), self.apply_dns(parts), self.apply_herald()).map(drop)
         };
         let runtimes = async {
             try_join_all(self.nodes().iter().map(Node::start_runtime)).await?;
-            say("containerd on every node");
-            Ok(())
+            self.load(&parts.images(options)).await?;
+            say("images on every node");
+            anyhow::Ok(())
         };
         tokio::try_join!(api, runtimes)?;
         for node in self.nodes() {
@@ -81,6 +82,45 @@ impl Lab {
         try_join_all(self.nodes().iter().map(|node| assign_pod_ranges(&client, node))).await?;
         nodes_ready(&client, self.nodes().len()).await?;
         say("nodes ready");
+        if options.dns {
+            self.rolled_out(dns::NAMESPACE, &[&format!("deployment/{}", dns::NAME)]).await?;
+            say("names are resolved");
+        }
+        if options.herald {
+            self.rolled_out(HERALD_NAMESPACE, &["deployment/herald-controller", "daemonset/herald-speaker"]).await?;
+            say("Herald runs");
+        }
+        Ok(())
+    }
+
+    async fn apply_dns(&self, parts: &Parts) -> Result<()> {
+        if self.options().dns {
+            self.apply(&dns::manifests(parts.name_server())).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_herald(&self) -> Result<()> {
+        if self.options().herald {
+            self.kubectl(&["apply", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy")]).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies an object, or a `List` of them, with the administrator's rights.
+    pub async fn apply(&self, manifest: &serde_json::Value) -> Result<()> {
+        self.kubectl_reading(&["apply", "--server-side", "-f", "-"], &manifest.to_string()).await.map(drop)
+    }
+
+    /// Waits until workloads are rolled out, at most a minute each.
+    pub async fn rolled_out(&self, namespace: &str, workloads: &[&str]) -> Result<()> {
+        for workload in workloads {
+            let status = ["--namespace", namespace, "rollout", "status", workload, "--timeout=60s"];
+            if let Err(error) = self.kubectl(&status).await {
+                let pods = self.kubectl(&["--namespace", namespace, "describe", "pods"]).await.unwrap_or_default();
+                return Err(error.context(format!("{workload} in {namespace} is not rolled out; its pods:\n{pods}")));
+            }
+        }
         Ok(())
     }
 

@@ -1,18 +1,69 @@
-//! `lab`: a real Kubernetes cluster on this machine, and faults to put it through.
+//! `lab`: a real Kubernetes cluster on this machine, with a LAN, a router and clients around it, and faults to put it
+//! through. One file per command.
 
-use std::path::Path;
+mod down;
+mod exec;
+mod kubectl;
+mod list;
+mod load;
+mod root;
+mod up;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
-use herald_tests::lab::{Lab, Options, Parts};
+use clap::{Args, Parser, Subcommand};
+use herald_tests::lab::{DEFAULT_NAME, Lab};
+
+/// A real Kubernetes cluster on this machine: control plane, nodes with containerd, a LAN switch, a router and clients,
+/// each in a network namespace. No Docker. Nothing of it is left after `lab down`.
+#[derive(Debug, Parser)]
+#[command(name = "lab", after_help = "Try:\n  lab up\n  lab kubectl get nodes -o wide\n  lab exec client -- ping -c 3 192.0.2.11\n  lab down")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a lab, and wait until it can be used
+    Up(up::Up),
+    /// End a lab and remove all of it
+    Down(down::Down),
+    /// List the labs of this machine
+    List(list::List),
+    /// Run a command on a host of the lab
+    Exec(exec::Exec),
+    /// Run kubectl as the lab's administrator
+    Kubectl(kubectl::Kubectl),
+    /// Load image archives into every node
+    Load(load::Load),
+}
+
+/// Which lab is meant.
+#[derive(Debug, Args)]
+struct Which {
+    /// The lab's name
+    #[arg(long, value_name = "LAB", default_value = DEFAULT_NAME, env = "HERALD_LAB")]
+    name: String,
+}
+
+impl Which {
+    fn open(&self) -> Result<Lab> {
+        Lab::open(&self.name)
+    }
+}
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let d = Path::new("/var/cache/herald-lab/manual");
-    let parts = Parts { kubernetes: d.join("kubernetes"), containerd: d.join("containerd"), ctr: d.join("ctr"), shim: d.join("containerd-shim-runc-v2"), images: vec![] };
-    match std::env::args().nth(1).as_deref() {
-        Some("up") => { Lab::up(Options::named("herald"), &parts, None, &|l| eprintln!("{l}")).await?; }
-        Some("down") => { Lab::down("herald")?; }
-        _ => {}
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    root::require()?;
+    match arguments.command {
+        Command::Up(up) => up.run().await,
+        Command::Down(down) => down.run(),
+        Command::List(list) => list.run(),
+        Command::Exec(exec) => exec.run(),
+        Command::Kubectl(kubectl) => kubectl.run(),
+        Command::Load(load) => load.run().await,
     }
-    Ok(())
 }
