@@ -7,6 +7,7 @@ use crate::names::{Namespace, PoolName, ServiceKey, Uid};
 use crate::pool::Pool;
 use crate::service::{ServicePort, ServiceRequest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 /// Who uses an address.
@@ -71,7 +72,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no pool at all.
-    #[error("there is no AddressPool yet: create one")]
+    #[error("there is no AddressPool: create one")]
     NoPool,
     /// No pool admits this Service.
     #[error("{message}")]
@@ -113,6 +114,21 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The reason of the condition: one CamelCase word.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoPool => "NoPool",
+            Self::NoMatchingPool { .. } => "NoMatchingPool",
+            Self::PoolExhausted { .. } => "PoolExhausted",
+            Self::AddressNotInPool { .. } => "AddressNotInPool",
+            Self::AddressInUse { .. } => "AddressInUse",
+            Self::FamilyUnavailable { .. } => "FamilyUnavailable",
+            Self::InvalidRequest { .. } => "InvalidRequest",
+        }
+    }
+}
+
 /// What a pool's status should say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolReport {
@@ -136,6 +152,18 @@ pub struct Overlap {
     pub belongs_here: bool,
 }
 
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { with, range, belongs_here } = self;
+        let whose = if *belongs_here { "this pool" } else { "that one" };
+        write!(
+            f,
+            "AddressPool {with} holds {range} too, which belongs to {whose} by spec.priority and name: \
+             take it out of spec.addresses of one of them"
+        )
+    }
+}
+
 /// Addresses of one family in a pool; saturating.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -155,3 +183,23 @@ pub enum OutsidePool {
     /// The pool it came from is gone.
     PoolGone,
 }
+
+/// Decides who gets what.
+///
+/// - An address held stays with its Service, whatever becomes of pools, as long as the Service wants one of its family.
+/// - A holder that is no Service of the snapshot, by key and UID, loses its address. The address can be given out again
+///   only once it has left the ledger: the caller makes sure that its Service is really gone.
+/// - Requested addresses are given out before others, Services in the order of their keys, the lowest free address
+///   first: the same snapshot always has the same plan, and planning again from a plan changes nothing.
+/// - A Service that asks for another address or pool keeps what it has until it can have what it asks for.
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    planner::Planner::new(snapshot).plan()
+}
+
+mod planner;
+mod refusal;
+mod territory;
+mod vacancy;
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,12 @@ impl AddressRange {
         (start..=self.last).map(move |address| self.vip(address))
     }
 
+    /// The addresses the two have in common.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        let common = Self { first: self.first.max(other.first), last: self.last.min(other.last), ..*self };
+        self.overlaps(other).then_some(common)
+    }
+
     /// What is left of it without the other: nothing, one range or two, in order.
     pub fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
         let part = |first, last| Self { first, last, ..*self };
