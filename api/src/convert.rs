@@ -1,6 +1,7 @@
 //! From the text of Kubernetes objects to the types that decide, and back. Errors are sentences for conditions.
 
 pub mod ledger;
+pub mod ownership;
 pub mod pool;
 pub mod service;
 

@@ -1,0 +1,164 @@
+//! Services that are ours: their addresses in the ledger, then their status.
+
+use super::Comparison;
+use crate::announced::{Judge, Patience};
+use crate::effects::{Effect, Lane, LaneKey, Notice, Publication, Subject, SubjectKind};
+use crate::records::ServiceFacts;
+use herald_api::address_pool::Advertise;
+use herald_api::condition::{Verdict, status};
+use herald_api::keys::{condition, reason};
+use herald_core::address::Vip;
+use herald_core::allocation::Outcome;
+use herald_core::names::ServiceKey;
+use herald_core::ownership;
+use herald_core::service::ServiceRequest;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use std::collections::BTreeSet;
+
+impl Comparison<'_> {
+    pub(super) fn services(&mut self, patience: &mut Patience) {
+        let state = self.state;
+        for (key, request) in &state.cluster.services {
+            let Some(facts) = state.services.get(key) else { continue };
+            let lane_key = LaneKey::Service(facts.uid.clone());
+            if self.is_idle(&lane_key)
+                && let Some(lane) = self.service(lane_key, key, request, facts, patience)
+            {
+                self.push(lane);
+            }
+        }
+    }
+
+    /// `None`: an address that it gets is another's still.
+    fn service(
+        &self,
+        lane_key: LaneKey,
+        key: &ServiceKey,
+        request: &ServiceRequest,
+        facts: &ServiceFacts,
+        patience: &mut Patience,
+    ) -> Option<Lane> {
+        let outcome = self.plan.services.get(key)?;
+        let wanted: Vec<Vip> = outcome.addresses.iter().map(|(vip, _)| *vip).collect();
+        let mut effects = self.ledger_effects(&wanted, request)?;
+        if self.policy.finalizer && !facts.finalizer && !wanted.is_empty() {
+            effects.insert(0, Effect::HoldService { service: key.clone() });
+        }
+        let (conditions, notices) = self.conditions(key, outcome, &wanted, facts, patience);
+        if request.published != wanted || facts.foreign_ingress || !conditions.is_empty() {
+            let publication = Publication { service: key.clone(), addresses: wanted.clone(), conditions };
+            effects.push(Effect::PublishStatus(publication));
+        }
+        let unwanted: BTreeSet<Vip> = self.held.get(&facts.uid).map_or_else(BTreeSet::new, |held| {
+            held.iter().filter(|vip| !wanted.contains(vip)).copied().collect()
+        });
+        self.release(&mut effects, key, &facts.uid, unwanted, true);
+        Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices })
+    }
+
+    /// What makes the ledger say that the Service holds these addresses.
+    fn ledger_effects(&self, wanted: &[Vip], request: &ServiceRequest) -> Option<Vec<Effect>> {
+        let mut effects = Vec::new();
+        for vip in wanted {
+            let should = self.plan.ledger.get(vip)?;
+            match (self.state.cluster.ledger.get(vip), self.seen(*vip)) {
+                (None, None) => effects.push(Effect::CreateVip { vip: *vip, entry: should.clone() }),
+                (Some(is), Some(_)) if is == should => {}
+                (Some(is), Some(seen)) if is.holder.as_ref().is_none_or(|holder| holder.uid == request.uid) => {
+                    effects.push(Effect::UpdateVip { vip: *vip, entry: should.clone(), seen });
+                }
+                _ => return None,
+            }
+        }
+        Some(effects)
+    }
+
+    /// The conditions that should change, and what to tell people about it.
+    fn conditions(
+        &self,
+        key: &ServiceKey,
+        outcome: &Outcome,
+        wanted: &[Vip],
+        facts: &ServiceFacts,
+        patience: &mut Patience,
+    ) -> (Vec<Condition>, Vec<Notice>) {
+        let vips: Vec<_> = wanted.iter().map(|vip| (*vip, self.state.vips.get(vip))).collect();
+        let subject = |vip| self.subject(vip, key, outcome);
+        let announced = if wanted.is_empty() {
+            unannounced(facts)
+        } else {
+            let judge =
+                Judge { view: &self.state.view, namespace: &self.policy.namespace, now: self.now.monotonic };
+            judge.verdict(&vips, subject, patience)
+        };
+        let verdicts = [Some(allocated(outcome)), announced].into_iter().flatten();
+        let mut conditions = Vec::new();
+        let mut notices = Vec::new();
+        for verdict in verdicts.filter(|verdict| !verdict.is_said_by(&facts.conditions, None)) {
+            let condition = verdict.condition(&facts.conditions, None, self.now.wall);
+            let before = facts.conditions.iter().find(|before| before.type_ == condition.type_);
+            let same = before.is_some_and(|before| (&before.status, &before.reason) == (&condition.status, &condition.reason));
+            if !same {
+                notices.push(notice(key, facts, &condition));
+            }
+            conditions.push(condition);
+        }
+        (conditions, notices)
+    }
+
+    /// The address as ownership sees it. Where endpoints are is the speakers' to say.
+    fn subject(&self, vip: Vip, key: &ServiceKey, outcome: &Outcome) -> ownership::Subject {
+        let pool = outcome.addresses.iter().find(|(allocated, _)| *allocated == vip).map(|(_, pool)| pool.clone());
+        let record = pool.as_ref().and_then(|pool| self.state.pools.get(pool));
+        let announcer = self.state.vips.get(&vip).and_then(|facts| facts.announcer.as_ref());
+        ownership::Subject {
+            vip,
+            pool: pool.unwrap_or_else(|| "".into()),
+            pool_labels: record.map(|record| record.labels.clone()).unwrap_or_default(),
+            advertised_by_default: record.is_none_or(|record| record.advertise == Advertise::Default),
+            holder_labels: self.state.cluster.services.get(key).map(|request| request.labels.clone()).unwrap_or_default(),
+            endpoints: None,
+            claimant: announcer.map(|announcer| announcer.node.as_str().into()),
+        }
+    }
+}
+
+/// Whether the Service has what it asks for.
+fn allocated(outcome: &Outcome) -> Verdict {
+    let addresses: Vec<_> =
+        outcome.addresses.iter().map(|(vip, pool)| format!("{vip} from pool {pool}")).collect();
+    let addresses = addresses.join(", ");
+    match &outcome.refusal {
+        None => Verdict::new(condition::ALLOCATED, true, reason::ALLOCATED, addresses),
+        Some(refusal) if addresses.is_empty() => {
+            Verdict::new(condition::ALLOCATED, false, refusal.reason(), refusal.to_string())
+        }
+        Some(refusal) => {
+            let message = format!("{refusal}; meanwhile it has {addresses}");
+            Verdict::new(condition::ALLOCATED, false, refusal.reason(), message)
+        }
+    }
+}
+
+/// A Service without addresses has nothing to announce; it says so only if it said something before.
+fn unannounced(facts: &ServiceFacts) -> Option<Verdict> {
+    let before = facts.conditions.iter().find(|before| before.type_ == condition::SERVICE_ANNOUNCED)?;
+    (before.status == status(true)).then(|| {
+        let message = "the Service has no address to announce: see condition herald-lb.io/Allocated";
+        Verdict::new(condition::SERVICE_ANNOUNCED, false, reason::NOT_ADVERTISED, message)
+    })
+}
+
+fn notice(key: &ServiceKey, facts: &ServiceFacts, condition: &Condition) -> Notice {
+    Notice {
+        about: Subject {
+            kind: SubjectKind::Service,
+            namespace: Some(key.namespace.to_string()),
+            name: key.name.to_string(),
+            uid: facts.uid.clone(),
+        },
+        warning: condition.status == status(false),
+        reason: condition.reason.clone(),
+        note: condition.message.clone(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Writes to Services: all of them patches of the subresource `status`, which takes finalizers too, each with the life
+//! and version that was seen.
+
+use super::calls::{Refusal, limited};
+use super::{Executor, FIELD_MANAGER, Progress};
+use crate::effects::{Publication, Seen};
+use crate::records::{Observation, Report};
+use herald_api::keys::condition;
+use herald_api::slim::Service;
+use herald_core::address::Vip;
+use herald_core::names::{ServiceKey, Uid};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+impl Executor {
+    pub(super) async fn publish(&self, publication: &Publication, progress: &mut Progress) -> Result<(), Refusal> {
+        let Publication { service, addresses, conditions } = publication;
+        let ingress: Vec<_> = addresses.iter().map(|vip| json!({ "ip": vip.to_string(), "ipMode": "VIP" })).collect();
+        let status = json!({ "loadBalancer": { "ingress": ingress }, "conditions": conditions });
+        self.patch_status(service, json!({}), status, progress).await
+    }
+
+    pub(super) async fn hold_service(&self, service: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
+        let Some(key) = self.reader.finalizer.as_deref() else { return Ok(()) };
+        self.patch_status(service, json!({ "finalizers": [key] }), json!({}), progress).await
+    }
+
+    pub(super) async fn let_go(&self, service: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
+        if progress.service_gone {
+            return Ok(());
+        }
+        let metadata = match self.reader.finalizer.as_deref() {
+            Some(key) => json!({ "$deleteFromPrimitiveList/finalizers": [key] }),
+            None => json!({}),
+        };
+        let conditions = [condition::ALLOCATED, condition::SERVICE_ANNOUNCED];
+        let conditions: Vec<_> =
+            conditions.iter().map(|condition| json!({ "$patch": "delete", "type": condition })).collect();
+        match self.patch_status(service, metadata, json!({ "conditions": conditions }), progress).await {
+            Err(refusal) if refusal.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The holder may lose the addresses when the API server itself says that it is gone, or no longer ours, or ours
+    /// without showing them. One that is no longer ours but shows them is cleared first.
+    pub(super) async fn confirm_release(
+        &self,
+        holder: &ServiceKey,
+        uid: &Uid,
+        vips: &BTreeSet<Vip>,
+        stays_ours: bool,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
+        let service = limited(self.services(holder).get_opt(holder.name.as_ref())).await?;
+        let found = service.as_ref().and_then(|service| service.metadata.uid.as_deref());
+        let Some(service) = service.as_ref().filter(|_| found == Some(uid.as_str())) else {
+            progress.service_gone = true;
+            return Ok(());
+        };
+        let shown = shown(service);
+        let ours = self.reader.wants_address(service);
+        progress.service = seen(service);
+        progress.written.push(self.reader.service(service));
+        if ours && !stays_ours {
+            return Err(Refusal::Overtaken("the Service is ours again"));
+        }
+        if ours {
+            let still = shown.iter().flatten().any(|vip| vips.contains(vip));
+            return if still { Err(Refusal::Overtaken("the Service's status shows the address again")) } else { Ok(()) };
+        }
+        // Anything else in its status is another controller's.
+        let all_ours = !shown.is_empty() && shown.iter().all(|shown| shown.is_some_and(|vip| vips.contains(&vip)));
+        if all_ours {
+            let status = json!({ "loadBalancer": { "ingress": [] } });
+            return self.patch_status(holder, json!({}), status, progress).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn refetch_service(&self, key: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
+        match limited(self.services(key).get_opt(key.name.as_ref())).await? {
+            Some(service) => progress.written.push(self.reader.service(&service)),
+            None => {
+                let uid = progress.service.as_ref().map(|seen| seen.uid.clone());
+                progress.written.push(Observation::Service(Report::Gone(key.clone(), uid)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Patches metadata and status, if the Service is the one that was seen. A strategic merge merges conditions by
+    /// type, so those of others stay, and costs the API server less than an apply.
+    async fn patch_status(
+        &self,
+        service: &ServiceKey,
+        mut metadata: Value,
+        status: Value,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
+        if let Some(seen) = &progress.service {
+            metadata["uid"] = json!(seen.uid.as_str());
+            metadata["resourceVersion"] = json!(seen.version);
+        }
+        let body = json!({ "metadata": metadata, "status": status });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.services(service);
+        let patched: Service =
+            limited(api.patch_status(service.name.as_ref(), &params, &Patch::Strategic(body))).await?;
+        progress.service = seen(&patched);
+        progress.written.push(self.reader.service(&patched));
+        Ok(())
+    }
+}
+
+fn seen(service: &Service) -> Option<Seen> {
+    let metadata = &service.metadata;
+    Some(Seen { uid: Uid::new(metadata.uid.as_deref()?), version: metadata.resource_version.clone()? })
+}
+
+/// The addresses in its status; `None` for an entry that is no address of ours by its form.
+fn shown(service: &Service) -> Vec<Option<Vip>> {
+    let ingress = service.status.load_balancer.ingress.iter();
+    ingress.map(|entry| Vip::new(entry.ip.as_deref()?.parse().ok()?).ok()).collect()
+}

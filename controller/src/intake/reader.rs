@@ -1,0 +1,181 @@
+//! From objects to records: what is read of each kind, and which Services concern us.
+
+use crate::records::{
+    AdvertisementRecord, Invalid, NodeRecord, Observation, PoolRecord, Report, ServiceFacts, ServiceRecord,
+    SpeakerRecord, Version, VipFacts, VipRecord,
+};
+use crate::state::withholder;
+use herald_api::address_pool::Advertise;
+use herald_api::class::LoadBalancerClass;
+use herald_api::convert::{labels, ledger, ownership, pool, service};
+use herald_api::keys::{condition, reason};
+use herald_api::slim::{Namespace, Node, Service, ServiceType};
+use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use herald_core::address::Vip;
+use herald_core::allocation::{Holder, LedgerEntry};
+use herald_core::names::Uid;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DeserializeGuard;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Reads objects. Clones share the configuration.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// Which Services are ours.
+    pub class: Arc<LoadBalancerClass>,
+    /// The finalizer that our Services get.
+    pub finalizer: Option<Arc<str>>,
+}
+
+impl Reader {
+    /// Whether the Service is ours and to be served: one that is being deleted is not.
+    pub fn wants_address(&self, object: &Service) -> bool {
+        self.class.claims(object) && object.metadata.deletion_timestamp.is_none()
+    }
+
+    /// Reads a Service: gone, for us, is one that neither wants an address nor bears our conditions.
+    pub fn service(&self, object: &Service) -> Observation {
+        let key = service::key(object);
+        let uid = uid(&object.metadata);
+        let ours = self.wants_address(object);
+        // Another controller's Services are none of our business, whatever they bear.
+        let others = object.spec.type_ == ServiceType::LoadBalancer && !self.class.claims(object);
+        let conditions: Vec<_> = object
+            .status
+            .conditions
+            .iter()
+            .filter(|is| is.type_ == condition::ALLOCATED || is.type_ == condition::SERVICE_ANNOUNCED)
+            .cloned()
+            .collect();
+        if others || (!ours && conditions.is_empty()) {
+            return Observation::Service(Report::Gone(key, Some(uid)));
+        }
+        let request = ours.then(|| service::request(object));
+        let ingress = &object.status.load_balancer.ingress;
+        let is_vip = |mode: &Option<String>| mode.as_deref().is_none_or(|mode| mode == "VIP");
+        let plain = ingress.iter().all(|entry| entry.hostname.is_none() && is_vip(&entry.ip_mode));
+        let understood = request.as_ref().is_none_or(|request| request.published.len() == ingress.len());
+        let finalizers = object.metadata.finalizers.as_ref();
+        let finalizer = self.finalizer.as_deref().is_some_and(|key| {
+            finalizers.is_some_and(|finalizers| finalizers.iter().any(|finalizer| finalizer == key))
+        });
+        let version = version(&object.metadata);
+        let facts = ServiceFacts { uid, version, foreign_ingress: !plain || !understood, conditions, finalizer };
+        Observation::Service(Report::Is(key, ServiceRecord { request, facts }))
+    }
+
+    /// Reads a `VirtualIP`; `None`: its name is no address.
+    pub fn virtual_ip(&self, object: VirtualIP) -> Option<Observation> {
+        let (vip, entry) = match ledger::entry(&object) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(%error, "set this object aside");
+                return withheld(&object.metadata);
+            }
+        };
+        let status = object.status.unwrap_or_default();
+        let facts = VipFacts {
+            uid: uid(&object.metadata),
+            version: version(&object.metadata),
+            announcer: status.announcer,
+            conditions: status.conditions,
+        };
+        Some(Observation::Vip(Report::Is(vip, VipRecord { entry, facts })))
+    }
+
+    pub(super) fn guarded_virtual_ip(&self, object: DeserializeGuard<VirtualIP>) -> Option<Observation> {
+        match object.0 {
+            Ok(object) => self.virtual_ip(object),
+            Err(invalid) => {
+                let name = invalid.metadata.name.as_deref().unwrap_or_default();
+                tracing::error!(vip = name, error = invalid.error, "can't read this VirtualIP: its address is set aside");
+                withheld(&invalid.metadata)
+            }
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub(super) fn pool(&self, object: DeserializeGuard<AddressPool>) -> Option<Observation> {
+        let (metadata, read) = match object.0 {
+            Ok(object) => {
+                let read = pool::pool(&object)
+                    .map_err(|error| Invalid { reason: reason::INVALID_ADDRESSES, message: error.to_string() });
+                (object.metadata, Ok((read, object.spec.advertise, object.status.unwrap_or_default())))
+            }
+            Err(invalid) => (invalid.metadata, Err(unreadable(&invalid.error))),
+        };
+        let (pool, advertise, status) =
+            read.unwrap_or_else(|invalid| (Err(invalid), Advertise::default(), Default::default()));
+        let record = PoolRecord {
+            pool,
+            labels: labels(&metadata),
+            advertise,
+            uid: uid(&metadata),
+            generation: metadata.generation,
+            status,
+        };
+        Some(Observation::Pool(Report::Is(metadata.name?.into(), record)))
+    }
+
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub(super) fn advertisement(&self, object: DeserializeGuard<L2Advertisement>) -> Option<Observation> {
+        let (metadata, advertisement, status) = match object.0 {
+            Ok(object) => {
+                let read = ownership::advertisement(&object.spec);
+                (object.metadata, Ok(read), object.status.unwrap_or_default())
+            }
+            Err(invalid) => (invalid.metadata, Err(unreadable(&invalid.error)), Default::default()),
+        };
+        let record = AdvertisementRecord {
+            advertisement,
+            uid: uid(&metadata),
+            generation: metadata.generation,
+            conditions: status.conditions,
+        };
+        Some(Observation::Advertisement(Report::Is(metadata.name?, record)))
+    }
+
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub(super) fn speaker(&self, object: DeserializeGuard<Speaker>) -> Option<Observation> {
+        let object = object.0.ok()?;
+        let status = object.status.unwrap_or_default();
+        let record = SpeakerRecord { running: ownership::runs(&status), segments: ownership::segments(&status) };
+        Some(Observation::Speaker(Report::Is(object.metadata.name?.into(), record)))
+    }
+
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub(super) fn node(&self, object: Node) -> Option<Observation> {
+        let record = NodeRecord { labels: labels(&object.metadata), bar: ownership::bar(&object) };
+        Some(Observation::Node(Report::Is(object.metadata.name?.into(), record)))
+    }
+
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub(super) fn namespace(&self, object: Namespace) -> Option<Observation> {
+        let labels = labels(&object.metadata);
+        Some(Observation::Namespace(Report::Is(object.metadata.name?.into(), labels)))
+    }
+}
+
+/// A record that can't be understood still takes its address: a holder that is no Service keeps it from being given out
+/// and from being released.
+fn withheld(metadata: &ObjectMeta) -> Option<Observation> {
+    let vip = Vip::from_object_name(metadata.name.as_deref()?)?;
+    let uid = uid(metadata);
+    let holder = Holder { key: withholder(vip), uid: uid.clone(), ports: BTreeSet::new() };
+    let facts = VipFacts { uid, version: version(metadata), announcer: None, conditions: Vec::new() };
+    let entry = LedgerEntry { pool: "".into(), holder: Some(holder) };
+    Some(Observation::Vip(Report::Is(vip, VipRecord { entry, facts })))
+}
+
+fn unreadable(error: &str) -> Invalid {
+    Invalid { reason: reason::INVALID_SPEC, message: format!("the object can't be read: {error}") }
+}
+
+fn uid(metadata: &ObjectMeta) -> Uid {
+    Uid::new(metadata.uid.as_deref().unwrap_or_default())
+}
+
+fn version(metadata: &ObjectMeta) -> Version {
+    Version(metadata.resource_version.clone().unwrap_or_default())
+}

@@ -1,0 +1,364 @@
+//! What the controller knows: the planner's input, kept in step with watches and with its own writes.
+//!
+//! Own writes count from the moment the API server answered, or even from the moment they are sent (an address being
+//! recorded is taken), long before a watch shows them: the next pass builds on them. Later a watch shows older states
+//! first, which are recognised by their versions and ignored.
+
+mod busy;
+mod listing;
+
+pub use busy::{Completion, Failure, FailureClass};
+
+use crate::announced::Patience;
+use crate::effects::{Lane, LaneKey};
+use crate::records::{
+    AdvertisementRecord, NodeRecord, Observation, PoolRecord, Report, ServiceFacts, ServiceRecord, SpeakerRecord,
+    VipFacts, VipRecord,
+};
+use busy::{BusyLanes, Retries};
+use herald_core::address::Vip;
+use herald_core::allocation::{Holder, Snapshot};
+use herald_core::names::{NodeName, PoolName, ServiceKey, Uid};
+use herald_core::ownership::{Node, View};
+use herald_core::service::ServiceRequest;
+use listing::Listing;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the controller knows.
+#[derive(Default)]
+pub struct State {
+    /// What allocation depends on. The ledger includes addresses that are being recorded right now.
+    pub cluster: Snapshot,
+    /// Services that are ours or bear traces of it.
+    pub services: BTreeMap<ServiceKey, ServiceFacts>,
+    /// Recorded addresses.
+    pub vips: BTreeMap<Vip, VipFacts>,
+    /// All pools.
+    pub pools: BTreeMap<PoolName, PoolRecord>,
+    /// All advertisements.
+    pub advertisements: BTreeMap<String, AdvertisementRecord>,
+    /// Nodes and their speakers, as ownership sees them.
+    pub view: View,
+    /// Recorded addresses that a list lacked although we wrote them: it may have been older than the write.
+    pub doubtful: BTreeSet<Vip>,
+    /// How long addresses have waited for an announcer.
+    pub patience: Patience,
+    nodes: BTreeMap<NodeName, NodeRecord>,
+    speakers: BTreeMap<NodeName, SpeakerRecord>,
+    /// Addresses we recorded that no watch has shown yet.
+    unconfirmed: BTreeSet<Vip>,
+    /// Records we deleted that a watch may still show.
+    deleted: BTreeMap<Vip, Uid>,
+    listings: Listings,
+    busy: BusyLanes,
+    retries: Retries,
+}
+
+#[derive(Default)]
+struct Listings {
+    services: Listing<ServiceKey>,
+    vips: Listing<Vip>,
+    pools: Listing<PoolName>,
+    namespaces: Listing<herald_core::names::Namespace>,
+    nodes: Listing<NodeName>,
+    speakers: Listing<NodeName>,
+    advertisements: Listing<String>,
+}
+
+impl State {
+    /// The kinds that no list has come of yet.
+    pub fn waiting_for(&self) -> Vec<&'static str> {
+        let listings = &self.listings;
+        [
+            ("Services", listings.services.complete()),
+            ("VirtualIPs", listings.vips.complete()),
+            ("AddressPools", listings.pools.complete()),
+            ("Namespaces", listings.namespaces.complete()),
+            ("Nodes", listings.nodes.complete()),
+            ("Speakers", listings.speakers.complete()),
+            ("L2Advertisements", listings.advertisements.complete()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, complete)| (!complete).then_some(kind))
+        .collect()
+    }
+
+    /// Takes what a watch says; `true` = something may have to be done about it.
+    pub fn observe(&mut self, observation: Observation) -> bool {
+        match observation {
+            Observation::Service(report) => self.observe_service(report),
+            Observation::Vip(report) => self.observe_vip(report),
+            Observation::Pool(report) => {
+                let changed = self.listings.pools.apply(&mut self.pools, report);
+                if changed {
+                    self.cluster.pools = self.usable_pools();
+                }
+                changed
+            }
+            Observation::Namespace(report) => self.listings.namespaces.apply(&mut self.cluster.namespaces, report),
+            Observation::Node(report) => {
+                let changed = self.listings.nodes.apply(&mut self.nodes, report);
+                self.review_nodes(changed)
+            }
+            Observation::Speaker(report) => {
+                let changed = self.listings.speakers.apply(&mut self.speakers, report);
+                self.review_nodes(changed)
+            }
+            Observation::Advertisement(report) => {
+                let changed = self.listings.advertisements.apply(&mut self.advertisements, report);
+                if changed {
+                    let usable = self.advertisements.iter().filter_map(|(name, record)| {
+                        record.advertisement.as_ref().ok().map(|advertisement| (name.clone(), advertisement.clone()))
+                    });
+                    self.view.advertisements = usable.collect();
+                }
+                changed
+            }
+        }
+    }
+
+    fn usable_pools(&self) -> BTreeMap<PoolName, herald_core::pool::Pool> {
+        let usable = self.pools.iter().filter_map(|(name, record)| Some((name.clone(), record.pool.clone().ok()?)));
+        usable.collect()
+    }
+
+    fn review_nodes(&mut self, changed: bool) -> bool {
+        if changed {
+            let node = |(name, node): (&NodeName, &NodeRecord)| {
+                let speaker = self.speakers.get(name);
+                let node = Node {
+                    labels: node.labels.clone(),
+                    speaker: speaker.is_some_and(|speaker| speaker.running),
+                    bar: node.bar,
+                    segments: speaker.map(|speaker| speaker.segments.clone()).unwrap_or_default(),
+                };
+                (name.clone(), node)
+            };
+            self.view.nodes = self.nodes.iter().map(node).collect();
+        }
+        changed
+    }
+
+    fn observe_service(&mut self, report: Report<ServiceKey, ServiceRecord>) -> bool {
+        match report {
+            Report::Listing => {
+                self.listings.services.begin();
+                false
+            }
+            Report::Is(key, record) => {
+                self.listings.services.name(&key);
+                self.put_service(key, record)
+            }
+            Report::Gone(key, uid) => {
+                let current = self.services.get(&key).map(|facts| &facts.uid);
+                let another = uid.is_some() && current != uid.as_ref();
+                !another && self.drop_service(&key)
+            }
+            Report::Listed => {
+                let absent = self.listings.services.finish(self.services.keys());
+                absent.iter().fold(true, |changed, key| self.drop_service(key) || changed)
+            }
+        }
+    }
+
+    fn put_service(&mut self, key: ServiceKey, record: ServiceRecord) -> bool {
+        let ServiceRecord { request, facts } = record;
+        if let Some(known) = self.services.get(&key)
+            && known.uid == facts.uid
+            && (known.version == facts.version || facts.version.is_older_than(&known.version))
+        {
+            return false;
+        }
+        let own_work = self.busy.touch(&LaneKey::Service(facts.uid.clone()), &facts.version);
+        match request {
+            Some(request) => self.cluster.services.insert(key.clone(), Arc::new(request)),
+            None => self.cluster.services.remove(&key),
+        };
+        self.services.insert(key, facts);
+        !own_work
+    }
+
+    fn drop_service(&mut self, key: &ServiceKey) -> bool {
+        self.cluster.services.remove(key);
+        self.services.remove(key).is_some()
+    }
+
+    fn observe_vip(&mut self, report: Report<Vip, VipRecord>) -> bool {
+        match report {
+            Report::Listing => {
+                self.listings.vips.begin();
+                false
+            }
+            Report::Is(vip, record) => {
+                self.listings.vips.name(&vip);
+                if self.deleted.get(&vip) == Some(&record.facts.uid) {
+                    return false;
+                }
+                self.unconfirmed.remove(&vip);
+                self.put_vip(vip, record)
+            }
+            Report::Gone(vip, uid) => {
+                if uid.is_some() && self.deleted.get(&vip) == uid.as_ref() {
+                    self.deleted.remove(&vip);
+                }
+                let current = self.vips.get(&vip).map(|facts| &facts.uid);
+                let another = uid.is_some() && current != uid.as_ref();
+                !another && self.drop_vip(vip)
+            }
+            Report::Listed => {
+                self.deleted.clear();
+                let absent = self.listings.vips.finish(self.vips.keys());
+                let (doubtful, gone): (Vec<_>, Vec<_>) =
+                    absent.into_iter().partition(|vip| self.unconfirmed.contains(vip));
+                self.doubtful.extend(doubtful);
+                gone.into_iter().fold(true, |changed, vip| self.drop_vip(vip) || changed)
+            }
+        }
+    }
+
+    fn put_vip(&mut self, vip: Vip, record: VipRecord) -> bool {
+        let VipRecord { entry, facts } = record;
+        if let Some(known) = self.vips.get(&vip)
+            && known.uid == facts.uid
+            && (known.version == facts.version || facts.version.is_older_than(&known.version))
+        {
+            return false;
+        }
+        let holder = entry.holder.as_ref().map(|holder| LaneKey::Service(holder.uid.clone()));
+        let own_work = self.busy.touch(&LaneKey::Vip(vip), &facts.version)
+            | holder.is_some_and(|holder| self.busy.touch(&holder, &facts.version));
+        self.stop_withholding(vip);
+        if let Some(holder) = &entry.holder
+            && holder.key == withholder(vip)
+        {
+            self.cluster.services.insert(holder.key.clone(), Arc::new(withholding(vip, holder)));
+        }
+        self.cluster.ledger.insert(vip, entry);
+        self.vips.insert(vip, facts);
+        !own_work
+    }
+
+    fn stop_withholding(&mut self, vip: Vip) {
+        // A namespace is never empty, so this is no Service's.
+        self.cluster.services.remove(&withholder(vip));
+    }
+
+    fn drop_vip(&mut self, vip: Vip) -> bool {
+        self.unconfirmed.remove(&vip);
+        self.doubtful.remove(&vip);
+        self.patience.forget(vip);
+        self.stop_withholding(vip);
+        if !self.busy.is_creating(vip) {
+            self.cluster.ledger.remove(&vip);
+        }
+        self.vips.remove(&vip).is_some()
+    }
+
+    /// Whether nothing is under way for the key, and no earlier failure asks for patience.
+    pub fn is_idle(&self, key: &LaneKey, now: Instant) -> bool {
+        !self.busy.contains(key) && self.retries.is_due(key, now)
+    }
+
+    /// How many lanes are under way.
+    pub fn under_way(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Notes that a lane was handed to the executor: addresses it is about to record are taken from now on.
+    pub fn dispatched(&mut self, lane: &Lane) {
+        for (vip, entry) in lane.creations() {
+            self.cluster.ledger.insert(vip, entry.clone());
+        }
+        self.busy.begin(lane);
+    }
+
+    /// Takes the result of a lane; `true` = something may have to be done now.
+    pub fn completed(&mut self, completion: Completion, now: Instant) -> bool {
+        let Completion { lane, written, outcome } = completion;
+        let versions: Vec<_> = written.iter().filter_map(version_of).collect();
+        for observation in written {
+            self.absorb(observation);
+        }
+        let Some(finished) = self.busy.end(&lane) else {
+            return true;
+        };
+        for vip in finished.creations {
+            if !self.vips.contains_key(&vip) {
+                self.cluster.ledger.remove(&vip);
+            }
+        }
+        let overtaken = finished.touched.iter().any(|version| !versions.contains(version));
+        match outcome {
+            Ok(()) => {
+                self.retries.succeeded(&lane);
+                overtaken || finished.frees
+            }
+            Err(failure) => self.retries.failed(lane, failure.class, now) || overtaken,
+        }
+    }
+
+    /// Takes the answer to an own write or read.
+    fn absorb(&mut self, observation: Observation) {
+        match observation {
+            Observation::Vip(Report::Is(vip, record)) => {
+                self.doubtful.remove(&vip);
+                if self.put_vip(vip, record) {
+                    self.unconfirmed.insert(vip);
+                }
+            }
+            Observation::Vip(Report::Gone(vip, uid)) => {
+                if let Some(uid) = uid.or_else(|| self.vips.get(&vip).map(|facts| facts.uid.clone())) {
+                    self.deleted.insert(vip, uid);
+                }
+                self.drop_vip(vip);
+            }
+            Observation::Service(Report::Is(key, record)) => {
+                self.put_service(key, record);
+            }
+            Observation::Service(Report::Gone(key, uid)) => {
+                if self.services.get(&key).map(|facts| &facts.uid) == uid.as_ref() {
+                    self.drop_service(&key);
+                }
+            }
+            other => {
+                self.observe(other);
+            }
+        }
+    }
+
+    /// When the next pass is due although nothing happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.retries.next_due(), self.patience.next_due()].into_iter().flatten().min()
+    }
+}
+
+/// The holder of an address whose record can't be understood.
+pub fn withholder(vip: Vip) -> ServiceKey {
+    ServiceKey::new("", vip.object_name())
+}
+
+/// What it asks for: just to keep the address.
+fn withholding(vip: Vip, holder: &Holder) -> ServiceRequest {
+    ServiceRequest {
+        key: holder.key.clone(),
+        uid: holder.uid.clone(),
+        labels: BTreeMap::new(),
+        families: vec![vip.family()],
+        require_all_families: false,
+        pools: Vec::new(),
+        addresses: vec![vip],
+        invalid: None,
+        ports: BTreeSet::new(),
+        published: vec![vip],
+    }
+}
+
+fn version_of(observation: &Observation) -> Option<crate::records::Version> {
+    match observation {
+        Observation::Service(Report::Is(_, record)) => Some(record.facts.version.clone()),
+        Observation::Vip(Report::Is(_, record)) => Some(record.facts.version.clone()),
+        _ => None,
+    }
+}
