@@ -14,9 +14,9 @@ mod kernel;
 
 pub use guard::Reason;
 
-use guard::{Guard, OWNER, TABLE};
+use guard::{Guard, IPVS_INTERFACE, OWNER, TABLE};
 use herald_core::steering::{Difference, Elements, Table};
-use herald_wire::nft::{Batch, DecodeError, EncodeError, Family, Item, Request, Statement};
+use herald_wire::nft::{Batch, DecodeError, EncodeError, Family, Item, Request, Set, Statement};
 use kernel::{Kernel, Refusal};
 use std::collections::BTreeMap;
 use std::io;
@@ -193,16 +193,18 @@ impl Steering {
     fn restore(&mut self) -> Result<Elements, SteeringError> {
         let mut all = Elements::default();
         let mut repairs = Batch::default();
+        let ipvs = nix::net::if_::if_nametoindex(IPVS_INTERFACE).is_ok();
         for family in Family::ALL {
             let Some(holds) = held(&mut self.kernel, family)? else {
-                Guard::of(family).statements().for_each(|statement| repairs.push(statement));
+                Guard::of(family, ipvs).statements().for_each(|statement| repairs.push(statement));
                 continue;
             };
             let mut elements = Elements::default();
-            let intact = self.read_elements(family, &mut elements)? && self.is_whole(family, holds)?;
+            let guard = Guard::of(family, ipvs);
+            let intact = self.read_elements(&guard, &mut elements)? && self.is_whole(&guard, holds)?;
             if !intact {
                 repairs.push(delete(family));
-                Guard::of(family).statements().for_each(|statement| repairs.push(statement));
+                guard.statements().for_each(|statement| repairs.push(statement));
                 element::write(family, &elements).for_each(|set| repairs.push(Statement::AddElements(set)));
             }
             all.insert(elements);
@@ -212,8 +214,8 @@ impl Steering {
     }
 
     /// Whether the table holds the guard and nothing else, elements aside.
-    fn is_whole(&mut self, family: Family, holds: u32) -> Result<bool, SteeringError> {
-        let guard = Guard::of(family);
+    fn is_whole(&mut self, guard: &Guard, holds: u32) -> Result<bool, SteeringError> {
+        let family = guard.table.family;
         if usize::try_from(holds).ok() != Some(guard.holds()) {
             return Ok(false);
         }
@@ -236,14 +238,14 @@ impl Steering {
         }
         // The kernel lists chain by chain in the order they were made, which is ours.
         let rules = self.kernel.ask(&Request::Rules { family, table })?;
-        Ok(rules == guard.rules.into_iter().map(Item::Rule).collect::<Vec<_>>())
+        Ok(rules == guard.rules.iter().cloned().map(Item::Rule).collect::<Vec<_>>())
     }
 
     /// Reads both sets; `false` if something in them can't be ours.
-    fn read_elements(&mut self, family: Family, into: &mut Elements) -> Result<bool, SteeringError> {
+    fn read_elements(&mut self, guard: &Guard, into: &mut Elements) -> Result<bool, SteeringError> {
         let mut ours = true;
-        for set in Guard::of(family).sets {
-            let request = Request::Elements { family, table: TABLE.to_owned(), set: set.name };
+        for Set { family, table, name, .. } in guard.sets.clone() {
+            let request = Request::Elements { family, table, set: name };
             for item in self.kernel.ask(&request)? {
                 let Item::Elements(elements) = item else { continue };
                 ours &= element::read(&elements, into);

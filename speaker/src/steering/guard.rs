@@ -18,8 +18,9 @@
 //!   port that kube-proxy does not take (no endpoint, rules not there yet) the kernel may send one before `forward`: it says that
 //!   the VIP is on the link, which is so, and a host that reached it on the link ignores it. It could be stopped only by a
 //!   rule on raw bytes, which `nft` prints but can't load again.
-//! - An address that the interface a packet came in by has itself is the node's own: a pool that overlaps the nodes'
-//!   addresses by mistake cuts nobody off from a node.
+//! - A local address is the node's own and left alone: a pool that overlaps the nodes' addresses by mistake cuts nobody off from
+//!   a node. Where kube-proxy runs in ipvs mode it makes every VIP a local address (on `kube-ipvs0`); there only an address of
+//!   the very interface a packet came in by is the node's own.
 //! - What connection tracking calls invalid is dropped, not refused: a reset would kill the live connection it belongs to.
 //! - ICMP errors about a connection through a VIP are translated with it (at -100) and never get here.
 //! - Translation goes to the first address of the interface a ping came in by. An interface without any (a pod's, with some
@@ -36,6 +37,8 @@ pub(super) const TABLE: &str = "herald";
 pub(super) const VIPS: &str = "vips";
 /// The set of served ports: address, protocol, port.
 pub(super) const PORTS: &str = "ports";
+/// The interface on which kube-proxy's ipvs mode puts every VIP.
+pub(super) const IPVS_INTERFACE: &str = "kube-ipvs0";
 /// By this beginning of its comment a table is known as ours.
 pub(super) const OWNER: &str = "herald-speaker";
 const COMMENT: &str = "herald-speaker: refuses what no Service serves; changes by hand are undone";
@@ -99,7 +102,8 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn of(family: Family) -> Self {
+    /// `ipvs`: kube-proxy has put the VIPs on an interface.
+    pub(super) fn of(family: Family, ipvs: bool) -> Self {
         let set = |name: &str, fields: &[Field]| {
             let (table, name) = (TABLE.to_owned(), name.to_owned());
             Set { family, table, name, key: Key::of(fields), flags: 0 }
@@ -109,7 +113,7 @@ impl Guard {
             Counter { family, table, name, packets: 0, bytes: 0 }
         };
         let address = Packet::of(family).address;
-        let (chains, rules) = chains(family);
+        let (chains, rules) = chains(family, ipvs);
         Self {
             table: Table { family, name: TABLE.to_owned(), comment: COMMENT.to_owned() },
             sets: vec![set(VIPS, &[address]), set(PORTS, &[address, Field::Protocol, Field::Port])],
@@ -139,13 +143,14 @@ pub(super) fn elements(family: Family, set: &str, keys: Vec<Vec<u8>>) -> Element
     Elements { family, table: TABLE.to_owned(), set: set.to_owned(), keys }
 }
 
-fn chains(family: Family) -> (Vec<Chain>, Vec<Rule>) {
+fn chains(family: Family, ipvs: bool) -> (Vec<Chain>, Vec<Rule>) {
     use ChainKind::{Filter, Nat};
     let packet = Packet::of(family);
     let base = |kind, hook, priority| Some(BaseChain { kind, hook, priority, drops: false });
     let arriving =
-        [vec![own("arrived from this node, judged when it left", &from_loopback())], packet.judge(true)].concat();
-    let input = [vec![own("judged when it left", &from_loopback())], vec![packet.undelivered_input()]].concat();
+        [vec![own("arrived from this node, judged when it left", &from_loopback())], packet.judge(ipvs)].concat();
+    let input =
+        [vec![own("judged when it left", &from_loopback())], vec![packet.undelivered_unless_own(ipvs)]].concat();
     let definitions = [
         ("judge-arriving", None, arriving),
         ("judge-leaving", None, packet.judge(false)),
@@ -154,7 +159,7 @@ fn chains(family: Family) -> (Vec<Chain>, Vec<Rule>) {
         ("arriving", base(Filter, Hook::Prerouting, BEFORE_FILTERS), vec![packet.jump("judge-arriving")]),
         ("leaving", base(Filter, Hook::Output, BEFORE_FILTERS), vec![packet.jump("judge-leaving")]),
         ("undelivered", base(Filter, Hook::Forward, AFTER_FILTERS), vec![packet.undelivered()]),
-        ("undelivered-local", base(Filter, Hook::Output, AFTER_FILTERS), vec![packet.undelivered_local()]),
+        ("undelivered-local", base(Filter, Hook::Output, AFTER_FILTERS), vec![packet.undelivered_unless_own(false)]),
         ("undelivered-input", base(Filter, Hook::Input, AFTER_IPVS), input),
     ];
     let mut chains = Vec::new();
@@ -274,14 +279,14 @@ impl Packet {
         step("addressed to a VIP", &[&self.to_vip(), &[Expression::Verdict(Verdict::Jump(chain.to_owned()))]])
     }
 
-    fn judge(&self, arriving: bool) -> Vec<Step> {
+    fn judge(&self, of_incoming_interface: bool) -> Vec<Step> {
         let register = Register::FIRST;
         let mask = Expression::Mask { register, mask: INVALID.to_ne_bytes().to_vec() };
         let invalid = [Expression::ConntrackState(register), mask, compare(Compare::Unequal, &[0; 4])];
         let reset = [count(Reason::Refused), Expression::Reject(RejectWith::TcpReset)];
         let unreachable = [count(Reason::Refused), Expression::Reject(RejectWith::Unreachable(self.port_unreachable))];
         vec![
-            own("an address of this node", &destination_type(arriving, Compare::Equal)),
+            own("an address of this node", &destination_type(of_incoming_interface, Compare::Equal)),
             step("of no connection", &[&protocol(self.icmp), &drop_as(Reason::Icmp)]),
             step("a reset could kill a live connection", &[&invalid, &drop_as(Reason::Invalid)]),
             step("served", &[&self.to_served_port(), &[Expression::Verdict(Verdict::Accept)]]),
@@ -294,13 +299,8 @@ impl Packet {
         step("nobody took it", &[&self.to_vip(), &drop_as(Reason::Undelivered)])
     }
 
-    fn undelivered_local(&self) -> Step {
-        let foreign = destination_type(false, Compare::Unequal);
-        step("nobody took it", &[&self.to_vip(), &foreign, &drop_as(Reason::Undelivered)])
-    }
-
-    fn undelivered_input(&self) -> Step {
-        let foreign = destination_type(true, Compare::Unequal);
+    fn undelivered_unless_own(&self, of_incoming_interface: bool) -> Step {
+        let foreign = destination_type(of_incoming_interface, Compare::Unequal);
         step("nobody took it", &[&self.to_vip(), &foreign, &drop_as(Reason::Undelivered)])
     }
 }

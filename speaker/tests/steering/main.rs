@@ -2,6 +2,10 @@
 //!
 //! Needs root, `nftables`, `iproute2`, `tcpdump`, `iputils-ping`, `util-linux` and `python3-scapy`.
 
+mod behaviour;
+mod capture;
+mod leaks;
+mod site;
 mod table;
 
 #[path = "../support/mod.rs"]

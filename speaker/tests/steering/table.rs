@@ -22,7 +22,7 @@ fn steering(namespace: &Namespace) -> Steering {
 /// A table written as `address: protocol/port ...`.
 pub(crate) fn table(lines: &[&str]) -> Table {
     let vips = lines.iter().map(|line| {
-        let (address, ports) = line.split_once(":").expect("address: ports");
+        let (address, ports) = line.rsplit_once(':').expect("address: ports");
         let ports = ports.split_whitespace().map(|port| {
             let (protocol, port) = port.split_once('/').expect("protocol/port");
             let protocol = match protocol {
