@@ -40,9 +40,9 @@ pub const LAN_CLIENT_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// The client on the LAN, IPv6.
 pub const LAN_CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 2);
 /// The control plane on the management network: the address the API server advertises.
-pub(super) const API_V4: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+pub(super) const API_V4: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
 pub(super) const API_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, 1);
-pub(super) const CLIENT_MGMT_V4: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
+pub(super) const CLIENT_MGMT_V4: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
 pub(super) const CLIENT_MGMT_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, 2);
 
 /// The addresses of one node. Nodes count from 1.
@@ -73,7 +73,7 @@ impl NodeAddresses {
     }
 
     pub(super) fn mgmt_v4(self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 99, 0, 10 + self.number)
+        Ipv4Addr::new(10, 200, 0, 10 + self.number)
     }
 
     pub(super) fn mgmt_v6(self) -> Ipv6Addr {
@@ -137,6 +137,19 @@ mod tests {
         assert_eq!(node.v4().to_string(), "192.0.2.33");
         assert_eq!(node.v6().to_string(), "2001:db8:1::33");
         assert_eq!(node.pods_v6(), "fd44:0:0:23::/64");
+    }
+
+    #[test]
+    fn no_range_overlaps_another() {
+        let links = ["198.51.100.0/24", "198.18.0.0/16", "10.200.0.0/24", "2001:db8:2::/64", "fd99::/64"];
+        let ranges = [LAN_V4, LAN_V6].into_iter().chain(PODS.split(',')).chain(SERVICES.split(',')).chain(links);
+        let ranges: Vec<ipnet::IpNet> = ranges.map(|range| range.parse().unwrap()).collect();
+        for (index, one) in ranges.iter().enumerate() {
+            for other in &ranges[..index] {
+                assert!(!one.contains(other) && !other.contains(one), "{one} overlaps {other}");
+            }
+        }
+        assert!(ranges.iter().any(|range| range.contains(&IpAddr::from(API_V4))));
     }
 
     #[test]
