@@ -164,6 +164,7 @@ impl Driver {
         let books = (&mut patience, &mut turn.pacer);
         let difference = difference::between(&self.state, &plan, &self.policy, books, begun, capacity);
         self.state.patience = patience;
+        self.state.passes_over();
         for lane in difference.lanes {
             self.state.dispatched(&lane);
             turn.lanes.spawn(self.executor.clone().run(lane));

@@ -13,6 +13,7 @@ use herald_api::class::LoadBalancerClass;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +56,7 @@ pub enum StartError {
 pub fn logging(format: LogFormat, level: &str) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(level).map_err(|_| StartError::LogLevel { text: level.to_owned() })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

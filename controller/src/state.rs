@@ -266,6 +266,11 @@ impl State {
         self.busy.len()
     }
 
+    /// Notes that a pass leaves alone what is under way: each of those lanes calls for another one at its end.
+    pub fn passes_over(&mut self) {
+        self.busy.pass_over();
+    }
+
     /// Notes that a lane was handed to the executor: addresses it is about to record are taken from now on.
     pub fn dispatched(&mut self, lane: &Lane) {
         for (vip, entry) in lane.creations() {
@@ -293,7 +298,7 @@ impl State {
         match outcome {
             Ok(()) => {
                 self.retries.succeeded(&lane);
-                overtaken || finished.frees
+                overtaken || finished.frees || finished.passed_over
             }
             Err(failure) => self.retries.failed(lane, failure.class, now) || overtaken,
         }

@@ -73,7 +73,7 @@ fn nature(kind: Kind, error: &watcher::Error) -> Nature {
             "missing right: list and watch on {kind}; give it to our account in ClusterRole herald-controller (deploy/)"
         )),
         404 => Nature::Refused(format!(
-            "the API server does not know {kind}: install Herald's CustomResourceDefinitions (kubectl apply -k deploy/crds)"
+            "the API server does not know {kind}: install Herald's CustomResourceDefinitions (kubectl apply -k deploy/)"
         )),
         _ => Nature::Away(status.message.clone()),
     }

@@ -72,6 +72,8 @@ pub(super) struct BusyLane {
     pub(super) frees: bool,
     /// Versions of its objects that watches showed meanwhile.
     pub(super) touched: Vec<Version>,
+    /// A pass found it under way, and may have found something more to do for it.
+    pub(super) passed_over: bool,
 }
 
 /// All lanes under way.
@@ -85,7 +87,8 @@ impl BusyLanes {
     pub(super) fn begin(&mut self, lane: &Lane) {
         let creations: Vec<_> = lane.creations().map(|(vip, _)| vip).collect();
         self.creating.extend(&creations);
-        self.lanes.insert(lane.key.clone(), BusyLane { creations, frees: lane.frees(), touched: Vec::new() });
+        let begun = BusyLane { creations, frees: lane.frees(), ..BusyLane::default() };
+        self.lanes.insert(lane.key.clone(), begun);
     }
 
     pub(super) fn end(&mut self, key: &LaneKey) -> Option<BusyLane> {
@@ -100,6 +103,13 @@ impl BusyLanes {
     pub(super) fn touch(&mut self, key: &LaneKey, version: &Version) -> bool {
         let lane = self.lanes.get_mut(key);
         lane.map(|lane| lane.touched.push(version.clone())).is_some()
+    }
+
+    /// Notes that a pass leaves these lanes alone.
+    pub(super) fn pass_over(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.passed_over = true;
+        }
     }
 
     pub(super) fn contains(&self, key: &LaneKey) -> bool {
