@@ -102,8 +102,3 @@ pub(super) const fn kind(frame: &Frame) -> &'static str {
         Frame::DirectedSolicitation { .. } => "directed_solicitation",
     }
 }
-
-/// Whether somebody asked for a frame.
-pub(super) const fn is_answer(frame: &Frame) -> bool {
-    matches!(frame, Frame::ArpReply { .. } | Frame::Advertisement { .. } | Frame::ProbeAnswer { .. })
-}
