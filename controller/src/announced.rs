@@ -129,10 +129,9 @@ impl Judge<'_> {
                     patience.forget(vip);
                     Announcement::Not { reason, message: message.clone() }
                 }
-                None if patience.waits(vip, self.now) => Announcement::Not {
-                    reason: Unowned::NoSpeaker.reason(),
-                    message: self.silent(vip, owner),
-                },
+                None if patience.waits(vip, self.now) => {
+                    Announcement::Not { reason: Unowned::NoSpeaker.reason(), message: self.silent(vip, owner) }
+                }
                 None => Announcement::Pending,
             },
         }
@@ -157,15 +156,9 @@ impl Judge<'_> {
 
 /// The reasons that speakers give.
 fn known_reason(text: &str) -> Option<&'static str> {
-    [
-        reason::NO_SPEAKER,
-        reason::NO_SEGMENT,
-        reason::NO_LOCAL_ENDPOINTS,
-        reason::NODES_EXCLUDED,
-        reason::NOT_ADVERTISED,
-    ]
-    .into_iter()
-    .find(|known| *known == text)
+    [reason::NO_SPEAKER, reason::NO_SEGMENT, reason::NO_LOCAL_ENDPOINTS, reason::NODES_EXCLUDED, reason::NOT_ADVERTISED]
+        .into_iter()
+        .find(|known| *known == text)
 }
 
 #[cfg(test)]

@@ -25,7 +25,13 @@ pub struct Args {
     pub kubeconfig: Option<PathBuf>,
 
     /// Namespace that Herald runs in
-    #[arg(long, env = "HERALD_NAMESPACE", value_name = "NAME", default_value = "herald-system", help_heading = "Cluster")]
+    #[arg(
+        long,
+        env = "HERALD_NAMESPACE",
+        value_name = "NAME",
+        default_value = "herald-system",
+        help_heading = "Cluster"
+    )]
     pub namespace: String,
 
     /// Value of spec.loadBalancerClass that makes a Service ours

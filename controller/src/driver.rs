@@ -3,12 +3,12 @@
 //! Owns the state and both clocks. Every await is safe to abandon: an item is taken in before the next is awaited.
 
 use crate::difference::{self, Now, Pacer, Policy};
+use crate::effects::{EffectKind, Lane};
 use crate::events::Events;
 use crate::executor::Executor;
 use crate::intake::{News, Troubles, Watches};
 use crate::metrics::Metrics;
 use crate::state::{Completion, FailureClass, State};
-use crate::effects::{EffectKind, Lane};
 use futures::{FutureExt, StreamExt};
 use herald_core::allocation;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ const LANES: usize = 16;
 const BATCH: usize = 2_000;
 
 /// A pass over everything although nothing happened.
-const FULL_PASS_EVERY: Duration = Duration::from_secs(600);
+const FULL_PASS_EVERY: Duration = Duration::from_mins(10);
 
 /// After a pass that took a time, the next one begins no sooner than this many times that time later. A pass over a few
 /// Services takes microseconds, so nobody waits; one over ten thousand must not take the machine away from the API
@@ -131,7 +131,7 @@ impl Driver {
         match news {
             News::Observed(kind, observation) => {
                 turn.troubles.well(kind);
-                turn.dirty |= self.state.observe(observation);
+                turn.dirty |= self.state.observe(*observation);
             }
             News::Idle(kind) => turn.troubles.well(kind),
             News::Trouble(kind, error) => {
@@ -199,7 +199,9 @@ impl Driver {
         match &completion.outcome {
             Ok(()) => self.events.tell(lane.notices),
             Err(failure) => match failure.class {
-                FailureClass::Conflict => tracing::debug!(lane = ?lane.key, error = %failure, "had changed: look again"),
+                FailureClass::Conflict => {
+                    tracing::debug!(lane = ?lane.key, error = %failure, "had changed: look again");
+                }
                 FailureClass::Transient => tracing::warn!(lane = ?lane.key, error = %failure, "try again later"),
                 FailureClass::Invalid => {
                     tracing::error!(lane = ?lane.key, error = %failure, "the API server refuses this");
@@ -222,15 +224,12 @@ impl Driver {
     /// Lets what is under way come to its end: a lane that is cut short is finished by the next controller, but later.
     async fn drain(mut self, mut turn: Turn) {
         tracing::info!(under_way = turn.lanes.len(), "stopping");
-        let end = tokio::time::sleep(GRACE);
-        tokio::pin!(end);
+        let end = tokio::time::Instant::now() + GRACE;
         loop {
-            tokio::select! {
-                () = &mut end => return tracing::warn!(left = turn.lanes.len(), "stopped with writes under way"),
-                done = turn.lanes.join_next() => match done {
-                    Some(done) => self.finish(&mut turn, done),
-                    None => return,
-                },
+            match tokio::time::timeout_at(end, turn.lanes.join_next()).await {
+                Ok(Some(done)) => self.finish(&mut turn, done),
+                Ok(None) => return,
+                Err(_) => return tracing::warn!(left = turn.lanes.len(), "stopped with writes under way"),
             }
         }
     }

@@ -14,8 +14,8 @@ use calls::Refusal;
 use herald_api::slim::Service;
 use herald_api::{AddressPool, L2Advertisement, VirtualIP};
 use herald_core::names::ServiceKey;
-use kube::api::{Api, Patch, PatchParams};
 use kube::Client;
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -127,7 +127,9 @@ impl Executor {
             Effect::CreateVip { vip, .. } | Effect::UpdateVip { vip, .. } | Effect::DeleteVip { vip, .. } => {
                 self.refetch_vip(*vip, progress).await
             }
-            Effect::HoldService { service } | Effect::LetGo { service, .. } => self.refetch_service(service, progress).await,
+            Effect::HoldService { service } | Effect::LetGo { service, .. } => {
+                self.refetch_service(service, progress).await
+            }
             Effect::PublishStatus(publication) => self.refetch_service(&publication.service, progress).await,
             _ => Ok(()),
         };

@@ -42,11 +42,11 @@ pub type Kind = &'static str;
 #[derive(Debug)]
 pub enum News {
     /// An observation.
-    Observed(Kind, Observation),
+    Observed(Kind, Box<Observation>),
     /// The watch works, and has nothing to say that concerns us.
     Idle(Kind),
     /// The watch failed and will be tried again.
-    Trouble(Kind, watcher::Error),
+    Trouble(Kind, Box<watcher::Error>),
 }
 
 /// All watches.
@@ -56,8 +56,20 @@ pub type Watches = SelectAll<BoxStream<'static, News>>;
 pub fn watches(client: &Client, reader: &Reader) -> Watches {
     let reader = || reader.clone();
     futures::stream::select_all([
-        watch(client, "services", reader(), |reader, object: Service| Some(reader.service(&object)), Observation::Service),
-        watch(client, "namespaces", reader(), |reader, object: Namespace| reader.namespace(object), Observation::Namespace),
+        watch(
+            client,
+            "services",
+            reader(),
+            |reader, object: Service| Some(reader.service(&object)),
+            Observation::Service,
+        ),
+        watch(
+            client,
+            "namespaces",
+            reader(),
+            |reader, object: Namespace| reader.namespace(object),
+            Observation::Namespace,
+        ),
         watch(client, "nodes", reader(), |reader, object: Node| reader.node(object), Observation::Node),
         watch(
             client,
@@ -106,19 +118,19 @@ where
     let events = watcher::watcher(Api::<O>::all(client.clone()), config).backoff(Retry::default());
     let news = events.map(move |event| {
         let observation = match event {
-            Err(error) => return News::Trouble(kind, error),
+            Err(error) => return News::Trouble(kind, Box::new(error)),
             Ok(Event::Init) => Some(wrap(Report::Listing)),
             Ok(Event::InitDone) => Some(wrap(Report::Listed)),
             Ok(Event::InitApply(object) | Event::Apply(object)) => read(&reader, object),
             Ok(Event::Delete(object)) => read(&reader, object).map(Observation::gone),
         };
-        observation.map_or(News::Idle(kind), |observation| News::Observed(kind, observation))
+        observation.map_or(News::Idle(kind), |observation| News::Observed(kind, Box::new(observation)))
     });
     news.boxed()
 }
 
 /// Doubles the pause from [`FIRST_RETRY`] to [`LAST_RETRY`]; the first success starts it over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Retry {
     failures: u32,
 }

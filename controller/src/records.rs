@@ -1,7 +1,7 @@
 //! What is kept of each object, and the reports of watches and writes in these terms.
 
 use crate::effects::Seen;
-use herald_api::address_pool::{Advertise, AddressPoolStatus};
+use herald_api::address_pool::{AddressPoolStatus, Advertise};
 use herald_api::virtual_ip::Announcer;
 use herald_core::address::Vip;
 use herald_core::allocation::LedgerEntry;
@@ -175,6 +175,7 @@ pub enum Observation {
 
 impl Observation {
     /// The same object, deleted.
+    #[must_use]
     pub fn gone(self) -> Self {
         match self {
             Self::Service(report) => Self::Service(report.gone(|record| Some(record.facts.uid))),

@@ -238,6 +238,7 @@ fn notices(about: &Subject, before: &[Condition], after: &[Condition]) -> Vec<No
 
 /// Overlap, Exhausted and DeadReference are bad when they hold, the others when they don't.
 fn is_bad(state: &Condition) -> bool {
-    let complaint = [condition::OVERLAP, condition::EXHAUSTED, condition::DEAD_REFERENCE].contains(&state.type_.as_str());
+    let complaint =
+        [condition::OVERLAP, condition::EXHAUSTED, condition::DEAD_REFERENCE].contains(&state.type_.as_str());
     (state.status == status(true)) == complaint
 }

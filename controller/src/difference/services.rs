@@ -49,9 +49,10 @@ impl Comparison<'_> {
             let publication = Publication { service: key.clone(), addresses: wanted.clone(), conditions };
             effects.push(Effect::PublishStatus(publication));
         }
-        let unwanted: BTreeSet<Vip> = self.held.get(&facts.uid).map_or_else(BTreeSet::new, |held| {
-            held.iter().filter(|vip| !wanted.contains(vip)).copied().collect()
-        });
+        let unwanted: BTreeSet<Vip> = self
+            .held
+            .get(&facts.uid)
+            .map_or_else(BTreeSet::new, |held| held.iter().filter(|vip| !wanted.contains(vip)).copied().collect());
         self.release(&mut effects, key, &facts.uid, unwanted, true);
         Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices })
     }
@@ -87,8 +88,7 @@ impl Comparison<'_> {
         let announced = if wanted.is_empty() {
             unannounced(facts)
         } else {
-            let judge =
-                Judge { view: &self.state.view, namespace: &self.policy.namespace, now: self.now.monotonic };
+            let judge = Judge { view: &self.state.view, namespace: &self.policy.namespace, now: self.now.monotonic };
             judge.verdict(&vips, subject, patience)
         };
         let verdicts = [Some(allocated(outcome)), announced].into_iter().flatten();
@@ -97,7 +97,8 @@ impl Comparison<'_> {
         for verdict in verdicts.filter(|verdict| !verdict.is_said_by(&facts.conditions, None)) {
             let condition = verdict.condition(&facts.conditions, None, self.now.wall);
             let before = facts.conditions.iter().find(|before| before.type_ == condition.type_);
-            let same = before.is_some_and(|before| (&before.status, &before.reason) == (&condition.status, &condition.reason));
+            let same =
+                before.is_some_and(|before| (&before.status, &before.reason) == (&condition.status, &condition.reason));
             if !same {
                 notices.push(notice(key, facts, &condition));
             }
@@ -116,7 +117,13 @@ impl Comparison<'_> {
             pool: pool.unwrap_or_else(|| "".into()),
             pool_labels: record.map(|record| record.labels.clone()).unwrap_or_default(),
             advertised_by_default: record.is_none_or(|record| record.advertise == Advertise::Default),
-            holder_labels: self.state.cluster.services.get(key).map(|request| request.labels.clone()).unwrap_or_default(),
+            holder_labels: self
+                .state
+                .cluster
+                .services
+                .get(key)
+                .map(|request| request.labels.clone())
+                .unwrap_or_default(),
             endpoints: None,
             claimant: announcer.map(|announcer| announcer.node.as_str().into()),
         }
@@ -125,8 +132,7 @@ impl Comparison<'_> {
 
 /// Whether the Service has what it asks for.
 fn allocated(outcome: &Outcome) -> Verdict {
-    let addresses: Vec<_> =
-        outcome.addresses.iter().map(|(vip, pool)| format!("{vip} from pool {pool}")).collect();
+    let addresses: Vec<_> = outcome.addresses.iter().map(|(vip, pool)| format!("{vip} from pool {pool}")).collect();
     let addresses = addresses.join(", ");
     match &outcome.refusal {
         None => Verdict::new(condition::ALLOCATED, true, reason::ALLOCATED, addresses),

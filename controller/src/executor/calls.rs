@@ -26,7 +26,6 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn class(&self) -> FailureClass {
         match self {
-            Self::Late => FailureClass::Transient,
             Self::Overtaken(_) => FailureClass::Conflict,
             Self::Call(kube::Error::Api(status)) => match status.code {
                 404 | 409 => FailureClass::Conflict,
@@ -36,7 +35,7 @@ impl Refusal {
                 400 | 405 | 413 | 422 => FailureClass::Invalid,
                 _ => FailureClass::Transient,
             },
-            Self::Call(_) => FailureClass::Transient,
+            Self::Call(_) | Self::Late => FailureClass::Transient,
         }
     }
 

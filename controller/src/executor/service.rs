@@ -68,7 +68,11 @@ impl Executor {
         }
         if ours {
             let still = shown.iter().flatten().any(|vip| vips.contains(vip));
-            return if still { Err(Refusal::Overtaken("the Service's status shows the address again")) } else { Ok(()) };
+            return if still {
+                Err(Refusal::Overtaken("the Service's status shows the address again"))
+            } else {
+                Ok(())
+            };
         }
         // Anything else in its status is another controller's.
         let all_ours = !shown.is_empty() && shown.iter().all(|shown| shown.is_some_and(|vip| vips.contains(&vip)));
@@ -80,13 +84,10 @@ impl Executor {
     }
 
     pub(super) async fn refetch_service(&self, key: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
-        match limited(self.services(key).get_opt(key.name.as_ref())).await? {
-            Some(service) => progress.written.push(self.reader.service(&service)),
-            None => {
-                let uid = progress.service.as_ref().map(|seen| seen.uid.clone());
-                progress.written.push(Observation::Service(Report::Gone(key.clone(), uid)));
-            }
-        }
+        let found = limited(self.services(key).get_opt(key.name.as_ref())).await?;
+        let is = found.as_ref().map(|service| self.reader.service(service));
+        let uid = progress.service.as_ref().map(|seen| seen.uid.clone());
+        progress.written.push(is.unwrap_or_else(|| Observation::Service(Report::Gone(key.clone(), uid))));
         Ok(())
     }
 

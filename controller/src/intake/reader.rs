@@ -5,10 +5,11 @@ use crate::records::{
     SpeakerRecord, Version, VipFacts, VipRecord,
 };
 use crate::state::withholder;
-use herald_api::address_pool::Advertise;
+use herald_api::address_pool::{AddressPoolStatus, Advertise};
 use herald_api::class::LoadBalancerClass;
 use herald_api::convert::{labels, ledger, ownership, pool, service};
 use herald_api::keys::{condition, reason};
+use herald_api::l2_advertisement::L2AdvertisementStatus;
 use herald_api::slim::{Namespace, Node, Service, ServiceType};
 use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use herald_core::address::Vip;
@@ -89,7 +90,11 @@ impl Reader {
             Ok(object) => self.virtual_ip(object),
             Err(invalid) => {
                 let name = invalid.metadata.name.as_deref().unwrap_or_default();
-                tracing::error!(vip = name, error = invalid.error, "can't read this VirtualIP: its address is set aside");
+                tracing::error!(
+                    vip = name,
+                    error = invalid.error,
+                    "can't read this VirtualIP: its address is set aside"
+                );
                 withheld(&invalid.metadata)
             }
         }
@@ -106,7 +111,7 @@ impl Reader {
             Err(invalid) => (invalid.metadata, Err(unreadable(&invalid.error))),
         };
         let (pool, advertise, status) =
-            read.unwrap_or_else(|invalid| (Err(invalid), Advertise::default(), Default::default()));
+            read.unwrap_or_else(|invalid| (Err(invalid), Advertise::default(), AddressPoolStatus::default()));
         let record = PoolRecord {
             pool,
             labels: labels(&metadata),
@@ -125,7 +130,7 @@ impl Reader {
                 let read = ownership::advertisement(&object.spec);
                 (object.metadata, Ok(read), object.status.unwrap_or_default())
             }
-            Err(invalid) => (invalid.metadata, Err(unreadable(&invalid.error)), Default::default()),
+            Err(invalid) => (invalid.metadata, Err(unreadable(&invalid.error)), L2AdvertisementStatus::default()),
         };
         let record = AdvertisementRecord {
             advertisement,

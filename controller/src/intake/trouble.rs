@@ -39,9 +39,10 @@ impl Troubles {
         if self.said.get(sentence).is_some_and(|said| now.duration_since(*said) < SAY_EVERY) {
             return;
         }
-        match &nature {
-            Nature::Refused(_) => tracing::error!("{sentence}"),
-            _ => tracing::warn!(server, "waiting for the API server: {sentence}"),
+        if matches!(nature, Nature::Refused(_)) {
+            tracing::error!("{sentence}");
+        } else {
+            tracing::warn!(server, "waiting for the API server: {sentence}");
         }
         self.said.retain(|_, said| now.duration_since(*said) < SAY_EVERY * 4);
         self.said.insert(sentence.clone(), now);
@@ -61,10 +62,12 @@ impl Troubles {
 fn nature(kind: Kind, error: &watcher::Error) -> Nature {
     use kube::Error::Api;
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
-    let status = match error {
-        InitialListFailed(Api(status)) | WatchStartFailed(Api(status)) | WatchFailed(Api(status)) => status,
-        WatchError(status) => status,
-        _ => return Nature::Away(root(error)),
+    let (InitialListFailed(Api(status))
+    | WatchStartFailed(Api(status))
+    | WatchFailed(Api(status))
+    | WatchError(status)) = error
+    else {
+        return Nature::Away(root(error));
     };
     match status.code {
         410 => Nature::Expired,
