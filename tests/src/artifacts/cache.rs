@@ -59,7 +59,7 @@ impl Cache {
         &self,
         thing: &str,
         key: &Key,
-        progress: &Progress,
+        progress: Progress,
         make: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let entry = self.root.join(format!("{thing}-{}", key.0));
@@ -81,7 +81,7 @@ impl Cache {
     }
 
     /// Held until the file is closed.
-    fn lock(&self, progress: &Progress) -> Result<File> {
+    fn lock(&self, progress: Progress) -> Result<File> {
         let path = self.root.join(".lock");
         let file = File::create(&path).with_context(|| format!("{} can't be written", path.display()))?;
         match file.try_lock() {

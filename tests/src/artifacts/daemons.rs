@@ -54,7 +54,7 @@ impl Daemons {
     ///
     /// # Errors
     /// They don't compile, or an image can't be written.
-    pub fn ensure(profile: Profile, progress: &Progress) -> Result<Self> {
+    pub fn ensure(profile: Profile, progress: Progress) -> Result<Self> {
         let cache = Cache::open()?;
         let (controller, speaker) = match (named_by_environment(CONTROLLER)?, named_by_environment(SPEAKER)?) {
             (Some(controller), Some(speaker)) => (controller, speaker),
@@ -98,7 +98,7 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
-fn compile(profile: Profile, progress: &Progress) -> Result<Built> {
+fn compile(profile: Profile, progress: Progress) -> Result<Built> {
     let cargo = Toolchain::find();
     let triple = cargo.host()?;
     let mut step = progress.begin(format!("building Herald's daemons, profile {}", profile.name()));

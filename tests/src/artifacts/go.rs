@@ -108,7 +108,7 @@ impl Part {
     ///
     /// # Errors
     /// A named program is not there, Go is missing or too old, or the build failed.
-    pub(super) fn ensure(&self, cache: &Cache, progress: &Progress) -> Result<Programs> {
+    pub(super) fn ensure(&self, cache: &Cache, progress: Progress) -> Result<Programs> {
         let mut programs = BTreeMap::new();
         let mut wanted = Vec::new();
         for name in self.names() {

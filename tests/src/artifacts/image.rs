@@ -58,7 +58,7 @@ impl Spec {
     ///
     /// # Errors
     /// A file can't be read, or the archive can't be written.
-    pub(super) fn ensure(&self, cache: &Cache, thing: &str, progress: &Progress) -> Result<Image> {
+    pub(super) fn ensure(&self, cache: &Cache, thing: &str, progress: Progress) -> Result<Image> {
         let name = self.names.first().context("an image needs a name")?.clone();
         let mut fingerprint = Fingerprint::new();
         fingerprint.text(&serde_json::to_string(&(&self.names, &self.config, ARCH))?);

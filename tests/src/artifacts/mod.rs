@@ -58,7 +58,7 @@ impl Artifacts {
     ///
     /// # Errors
     /// Packages or Go are missing, or a build failed.
-    pub fn ensure(progress: &Progress) -> Result<Self> {
+    pub fn ensure(progress: Progress) -> Result<Self> {
         packages::check()?;
         let cache = Cache::open()?;
         let kubernetes = KUBERNETES.ensure(&cache, progress)?;
@@ -98,7 +98,7 @@ impl SuitePrograms {
     ///
     /// # Errors
     /// Go is missing, or the build failed.
-    pub fn ensure(progress: &Progress) -> Result<Self> {
+    pub fn ensure(progress: Progress) -> Result<Self> {
         let programs = SUITE.ensure(&Cache::open()?, progress)?;
         Ok(Self {
             e2e: programs.path("e2e.test")?,

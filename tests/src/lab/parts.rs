@@ -29,8 +29,8 @@ impl Parts {
         let profile = options.herald.then_some(if options.release { Profile::Release } else { Profile::Lab });
         tokio::task::spawn_blocking(move || {
             Ok(Self {
-                artifacts: Artifacts::ensure(&progress)?,
-                herald: profile.map(|profile| Daemons::ensure(profile, &progress)).transpose()?,
+                artifacts: Artifacts::ensure(progress)?,
+                herald: profile.map(|profile| Daemons::ensure(profile, progress)).transpose()?,
             })
         })
         .await?

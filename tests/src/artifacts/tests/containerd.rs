@@ -73,7 +73,7 @@ impl Drop for Containerd {
 
 #[test]
 fn containerd_imports_every_image_under_its_name_and_unpacks_it() {
-    let artifacts = Artifacts::ensure(&Progress::stderr()).unwrap();
+    let artifacts = Artifacts::ensure(Progress::stderr()).unwrap();
     let scratch = Scratch::new();
     let containerd = Containerd::start(&artifacts, &scratch);
     for image in [&artifacts.pause, &artifacts.coredns, &artifacts.agnhost] {

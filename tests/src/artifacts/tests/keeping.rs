@@ -22,11 +22,11 @@ fn key(text: &str) -> Key {
 fn an_entry_is_made_once_and_found_afterwards() {
     let scratch = Scratch::new();
     let cache = Cache::at(scratch.path("cache")).unwrap();
-    let made = cache.entry("thing", &key("a"), &Progress::quiet(), |directory| {
+    let made = cache.entry("thing", &key("a"), Progress::quiet(), |directory| {
         fs::write(directory.join("file"), "content")?;
         Ok(())
     });
-    let again = cache.entry("thing", &key("a"), &Progress::quiet(), |_| bail!("made a second time"));
+    let again = cache.entry("thing", &key("a"), Progress::quiet(), |_| bail!("made a second time"));
     assert_eq!(made.unwrap(), again.unwrap());
 }
 
@@ -34,12 +34,12 @@ fn an_entry_is_made_once_and_found_afterwards() {
 fn what_could_not_be_made_leaves_nothing_and_is_tried_again() {
     let scratch = Scratch::new();
     let cache = Cache::at(scratch.path("cache")).unwrap();
-    let failed = cache.entry("thing", &key("a"), &Progress::quiet(), |directory| {
+    let failed = cache.entry("thing", &key("a"), Progress::quiet(), |directory| {
         fs::write(directory.join("half"), "content")?;
         bail!("the compiler died")
     });
     assert_eq!(failed.unwrap_err().to_string(), "the compiler died");
-    let entry = cache.entry("thing", &key("a"), &Progress::quiet(), |_| Ok(())).unwrap();
+    let entry = cache.entry("thing", &key("a"), Progress::quiet(), |_| Ok(())).unwrap();
     assert_eq!(names(&entry), Vec::<String>::new());
     assert_eq!(names(&scratch.path("cache")), [".lock", &entry.file_name().unwrap().to_string_lossy()]);
 }
@@ -52,7 +52,7 @@ fn two_that_want_the_same_thing_make_it_once() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let entry = cache.entry("thing", &key("a"), &Progress::quiet(), |directory| {
+                let entry = cache.entry("thing", &key("a"), Progress::quiet(), |directory| {
                     made.fetch_add(1, Ordering::Relaxed);
                     fs::write(directory.join("file"), "content")?;
                     Ok(())
@@ -68,7 +68,7 @@ fn two_that_want_the_same_thing_make_it_once() {
 fn only_the_entries_used_last_are_kept() {
     let scratch = Scratch::new();
     let cache = Cache::at(scratch.path("cache")).unwrap();
-    let make = |thing: &str, text: &str| cache.entry(thing, &key(text), &Progress::quiet(), |_| Ok(())).unwrap();
+    let make = |thing: &str, text: &str| cache.entry(thing, &key(text), Progress::quiet(), |_| Ok(())).unwrap();
     let other = make("thing-of-another-kind", "other");
     let entries: Vec<_> = ["one", "two", "three"].iter().map(|text| make("thing", text)).collect();
     for (age, entry) in [&other, &entries[0], &entries[1], &entries[2]].into_iter().enumerate() {
