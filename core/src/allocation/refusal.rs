@@ -35,11 +35,10 @@ impl Request<'_> {
         if pools.is_empty() && pools_set_aside.is_empty() {
             return Refusal::NoPool;
         }
-        let written = pools.values().map(|pool| {
-            let ranges = enumerate(pool.ranges.iter().map(ToString::to_string));
-            format!("{} has {ranges}", pool.name)
-        });
-        let pools = enumerate(written.chain(self.set_aside()));
+        let written = pools
+            .values()
+            .map(|pool| format!("{}: {}", pool.name, enumerate(pool.ranges.iter().map(ToString::to_string), ", ")));
+        let pools = enumerate(written.chain(self.set_aside()), "; ");
         let message = format!(
             "{vip} is in no AddressPool ({pools}): change annotation {ADDRESSES_ANNOTATION} of {self}, \
              or add it to spec.addresses of a pool"
@@ -49,7 +48,7 @@ impl Request<'_> {
 
     /// The requested address is in another pool than the one requested.
     pub(super) fn not_in_pool_asked_for(self, vip: Vip, pool: &PoolName) -> Refusal {
-        let asked = enumerate(self.service.pools.iter().cloned());
+        let asked = enumerate(self.service.pools.iter().cloned(), ", ");
         let message = format!(
             "{vip} belongs to AddressPool {pool}, but {self} asks for addresses from {asked} only: \
              change its annotation {ADDRESSES_ANNOTATION} or {POOL_ANNOTATION}"
@@ -59,7 +58,7 @@ impl Request<'_> {
 
     /// The requested address is in a pool that is not for this Service.
     pub(super) fn not_admitted(self, vip: Vip, pool: &PoolName, exclusion: &Exclusion) -> Refusal {
-        let message = format!("{vip} belongs to AddressPool {pool}, which is not for {self}: {exclusion}");
+        let message = format!("{vip} belongs to AddressPool {pool}, which does not admit {self}: {exclusion}");
         Refusal::NoMatchingPool { message }
     }
 
@@ -101,14 +100,14 @@ impl Request<'_> {
             .iter()
             .map(|pool| (pool, territory.total(pool, family)))
             .filter(|(_, total)| *total > 0)
-            .map(|(pool, total)| format!("{pool} ({total} in use)"))
+            .map(|(pool, total)| format!("all {total} of {pool} are in use"))
             .collect();
         if full.is_empty() {
             return self.family_unavailable(family, candidates);
         }
         let message = format!(
-            "no {family} address is left for {self} in AddressPool {}: add to its spec.addresses, or create another pool",
-            enumerate(full)
+            "no {family} address is left for {self} ({}): add to spec.addresses of an AddressPool, or create another",
+            enumerate(full, "; ")
         );
         Refusal::PoolExhausted { message }
     }
@@ -116,8 +115,8 @@ impl Request<'_> {
     fn no_matching_pool(self, exclusions: &Exclusions) -> Refusal {
         let excluded = exclusions.0.iter().map(|(pool, exclusion)| format!("{pool}: {exclusion}"));
         let message = if self.service.pools.is_empty() {
-            let reasons = enumerate(excluded.chain(self.set_aside()));
-            format!("no AddressPool is for {self} ({reasons})")
+            let reasons = enumerate(excluded.chain(self.set_aside()), "; ");
+            format!("no AddressPool admits {self} ({reasons})")
         } else {
             let Snapshot { pools, pools_set_aside, .. } = self.snapshot;
             let unknown = self
@@ -127,17 +126,17 @@ impl Request<'_> {
                 .map(PoolName::new)
                 .filter(|name| !pools.contains_key(name) && !pools_set_aside.contains_key(name));
             let unknown = unknown.map(|name| format!("{name}: there is no such pool"));
-            let reasons = enumerate(excluded.chain(self.set_aside()).chain(unknown));
-            format!("no AddressPool in annotation {POOL_ANNOTATION} of {self} is for it ({reasons})")
+            let reasons = enumerate(excluded.chain(self.set_aside()).chain(unknown), "; ");
+            format!("no AddressPool that annotation {POOL_ANNOTATION} of {self} names admits it ({reasons})")
         };
         Refusal::NoMatchingPool { message }
     }
 
     fn family_unavailable(self, family: Family, candidates: &[PoolName]) -> Refusal {
-        let looked_at = enumerate(candidates.iter().map(ToString::to_string));
+        let looked_at = enumerate(candidates.iter().map(ToString::to_string), ", ");
         let message = format!(
-            "AddressPool {looked_at} has no {family} addresses for {self}: add some to spec.addresses, \
-             or drop {family} from spec.ipFamilies of the Service"
+            "no AddressPool that admits {self} has {family} addresses (looked into {looked_at}): \
+             add some to spec.addresses of one, or drop {family} from spec.ipFamilies of the Service"
         );
         Refusal::FamilyUnavailable { message, family }
     }
@@ -159,12 +158,12 @@ impl std::fmt::Display for Request<'_> {
 }
 
 /// The first few, and how many more there are.
-fn enumerate(items: impl IntoIterator<Item = String>) -> String {
+fn enumerate(items: impl IntoIterator<Item = String>, separator: &str) -> String {
     let mut items = items.into_iter();
     let mut named: Vec<_> = items.by_ref().take(MAX_NAMED).collect();
     let more = items.count();
     if more > 0 {
         named.push(format!("and {more} more"));
     }
-    named.join(", ")
+    named.join(separator)
 }
