@@ -8,5 +8,7 @@
 mod support;
 
 mod arp;
-
+mod arp_announcing;
+mod ndp;
+mod ndp_groups;
 mod site;

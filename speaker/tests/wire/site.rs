@@ -213,3 +213,11 @@ pub(crate) fn answers(frame: &Value, address: &str) -> bool {
     (frame["arp"]["op"] == 2 && frame["arp"]["spa"] == address && frame["arp"]["tpa"] != address)
         || (frame["na"]["target"] == address && frame["na"]["solicited"] == 1)
 }
+
+/// What a host's kernel knows of an address: where it is and how sure that is.
+pub(crate) fn neighbour(host: &Host, address: &str) -> Option<(String, String)> {
+    let shown = host.namespace.run(&format!("ip neigh show {address} dev eth0"));
+    let words: Vec<_> = shown.split_whitespace().collect();
+    let mac = words.iter().position(|word| *word == "lladdr").and_then(|position| words.get(position + 1))?;
+    Some(((*mac).to_owned(), (*words.last()?).to_owned()))
+}
