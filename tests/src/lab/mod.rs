@@ -10,9 +10,11 @@
 //! Nothing here builds programs and images: that is [`crate::artifacts`].
 
 pub mod addresses;
+mod capture;
 mod cleanup;
 mod control_plane;
 mod dns;
+mod evidence;
 mod exec;
 mod fault;
 mod images;
@@ -22,6 +24,7 @@ mod parts;
 mod pki;
 mod process;
 pub mod room;
+mod stage;
 mod state;
 pub mod topology;
 mod up;
@@ -33,12 +36,14 @@ use anyhow::{Context, Result, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub use self::capture::{Capture, Frame};
 pub use self::exec::{Output, Running};
 pub use self::fault::SPEAKER;
 pub use self::node::{Node, PAUSE_IMAGE};
 pub use self::options::{MOST_NODES, Options, Proxy};
 pub use self::process::{Descendant, ProcessId};
 use self::room::Room;
+pub use self::stage::{LAB_VARIABLE, SharedLab, Stage};
 pub use self::state::{Condition, STATE_VARIABLE};
 use self::state::Record;
 use self::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH, node_name};
@@ -120,7 +125,7 @@ impl Lab {
 
     /// A client with the administrator's rights. It belongs to the runtime it is made in.
     pub async fn client(&self) -> Result<Client> {
-        client(&self.kubeconfig()).await
+        connect(&self.kubeconfig()).await
     }
 
     /// All nodes, in order.
@@ -153,7 +158,7 @@ fn machine(record: &Record, host: &str) -> Room {
     Room::machine(&record.options.name, host, &home.join("bin"), home.join(host))
 }
 
-async fn client(kubeconfig: &Path) -> Result<Client> {
+async fn connect(kubeconfig: &Path) -> Result<Client> {
     let config = Kubeconfig::read_from(kubeconfig).with_context(|| format!("reading {}", kubeconfig.display()))?;
     let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
     Client::try_from(config).context("making a client of the API server")

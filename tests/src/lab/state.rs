@@ -98,14 +98,15 @@ pub(super) fn claim(options: &Options, owner: Option<ProcessId>) -> Result<Recor
     let name = &options.name;
     for other in names()? {
         let record = Record::load(&other);
-        if other == *name {
-            match record.as_ref().ok().and_then(Option::as_ref).map(Record::condition) {
+        let known = record.as_ref().ok().and_then(Option::as_ref);
+        if known.is_some_and(Record::is_orphan) {
+            cleanup::remove(&other)?;
+        } else if other == *name {
+            match known.map(Record::condition) {
                 Some(Condition::Up) => bail!("lab {name} is already running (`lab down --name {name}` ends it)"),
                 Some(Condition::Building) => bail!("lab {name} is being built by another process"),
                 Some(Condition::Remains) | None => {}
             }
-        } else if record.is_ok_and(|record| record.is_some_and(|record| record.is_orphan())) {
-            cleanup::remove(&other)?;
         }
     }
     // Also without a directory: it may have been in memory, and the crash left namespaces.

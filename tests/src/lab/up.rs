@@ -20,7 +20,7 @@ use super::topology::{self, CONTROL_PLANE, hosts};
 use super::wait::{Seen, eventually, now};
 use crate::artifacts::Progress;
 
-use super::{HERALD_NAMESPACE, Lab, client, control_plane, dns, node::Node, state};
+use super::{HERALD_NAMESPACE, Lab, connect, control_plane, dns, node::Node, state};
 
 impl Lab {
     /// Builds a lab and waits until it can be used: nodes ready, names resolved, Herald rolled out.
@@ -59,7 +59,7 @@ impl Lab {
             fs::create_dir_all(node.room().home()?)?;
             node.prepare(&authority, options)?;
         }
-        let client = client(&self.kubeconfig()).await?;
+        let client = connect(&self.kubeconfig()).await?;
         let api = async {
             control_plane.boot().await?;
             control_plane::start_store(&control_plane)?;
