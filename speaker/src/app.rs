@@ -15,6 +15,7 @@ use herald_core::names::NodeName;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -76,8 +77,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is no log filter"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let mut chosen = EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is no log filter"))?;
+    if !filter.contains("kube") {
+        // It logs each failed request as an error, in words without object or fix; we say it once ourselves.
+        chosen = chosen.add_directive("kube_client=off".parse()?);
+    }
+    let stderr = std::io::stderr;
+    let log = tracing_subscriber::fmt().with_env_filter(chosen).with_ansi(stderr().is_terminal()).with_writer(stderr);
     match format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
