@@ -201,7 +201,7 @@ impl Driver {
                 }
                 Effect::Leave { link, group } => self.groups.leave(link, group),
                 Effect::Report(event) => {
-                    let event = self.describe(event);
+                    let event = self.describe(&event);
                     report(&mut self.backlog, event);
                 }
             }
@@ -223,8 +223,8 @@ impl Driver {
         }
     }
 
-    fn describe(&self, event: WireEvent) -> Event {
-        match event {
+    fn describe(&self, event: &WireEvent) -> Event {
+        match *event {
             WireEvent::Announced { vip, link, mac, at } => Event::Announced { vip, link, mac, at },
             WireEvent::Withdrawn { vip } => Event::Withdrawn { vip },
             WireEvent::Rival { vip, link, mac } => Event::Rival { vip, link, mac },

@@ -1,6 +1,10 @@
 //! The packet socket of one interface. The only place of the speaker with unsafe code: the C library's calls that Rust's
 //! libraries don't wrap.
 #![expect(unsafe_code, reason = "packet socket addresses and reading frames in batches with their times")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants and sizes that C declares wider than where it puts them"
+)]
 
 use super::StartError;
 use herald_core::names::IfIndex;
@@ -156,7 +160,7 @@ unsafe fn time(header: &libc::msghdr) -> Option<Duration> {
     // SAFETY: the control buffer is valid as the caller says, and the macros stay within its length.
     unsafe {
         let first = libc::CMSG_FIRSTHDR(header);
-        let is_time = (*first.as_ref()?).cmsg_type == libc::SCM_TIMESTAMPNS && (*first).cmsg_level == libc::SOL_SOCKET;
+        let is_time = first.as_ref()?.cmsg_type == libc::SCM_TIMESTAMPNS && (*first).cmsg_level == libc::SOL_SOCKET;
         if !is_time {
             return None;
         }

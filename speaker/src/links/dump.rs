@@ -120,7 +120,7 @@ pub(super) fn next_hops(route: &RouteMessage) -> impl Iterator<Item = NextHop> {
         RouteAttribute::Table(table) => Some(*table),
         _ => None,
     });
-    let is_main = table.unwrap_or(u32::from(route.header.table)) == u32::from(RouteHeader::RT_TABLE_MAIN);
+    let is_main = table.unwrap_or_else(|| u32::from(route.header.table)) == u32::from(RouteHeader::RT_TABLE_MAIN);
     let mut hops = Vec::new();
     if is_main && (is_default || is_configured) {
         let output = route.attributes.iter().find_map(|attribute| match attribute {
