@@ -47,7 +47,9 @@ pub struct L2AdvertisementSpec {
     /// Interfaces to announce on, by name or with * and ? (eth0, bond*). Empty means every interface whose subnet holds
     /// the address; a named interface needs no such subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 15), regex(pattern = "^[^/\\s]+$")))]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 15)))]
+    #[x_kube(validation = Rule::new("self.all(name, name.matches('^[^/\\\\s]+$'))")
+        .message("must hold names of interfaces such as eth0, or patterns with * and ? such as bond*"))]
     pub interfaces: Vec<String>,
 }
 

@@ -37,8 +37,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// Whether the speaker announces and goes on doing so.
 pub fn runs(speaker: &SpeakerStatus) -> bool {
-    !speaker.draining
-        && speaker.conditions.iter().any(|is| is.type_ == condition::READY && is.status == status(true))
+    !speaker.draining && speaker.conditions.iter().any(|is| is.type_ == condition::READY && is.status == status(true))
 }
 
 /// The interfaces that the speaker reports. A subnet that can't be read is left out.
