@@ -6,6 +6,7 @@
 //! | in which namespace and with which addresses does a scenario play? | [`stage`], `ranges` |
 //! | which pods serve? | [`server`] |
 //! | what does a Service look like, and what has become of it? | [`service`] |
+//! | who answers for an address on the LAN? | [`wire`] |
 //! | how does a client reach it, and how did the call end? | [`call`], [`caller`] |
 //!
 //! Starts no lab and judges nothing: tests do.
@@ -16,6 +17,7 @@ mod ranges;
 pub mod server;
 pub mod service;
 pub mod stage;
+pub mod wire;
 
 pub use self::call::Outcome;
 pub use self::caller::Caller;

@@ -2,12 +2,11 @@
 
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use herald_api::virtual_ip::Announcer;
-use herald_api::{AddressPool, VirtualIP};
+use herald_api::{AddressPool, L2Advertisement, VirtualIP};
 use herald_core::address::Vip;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -16,16 +15,18 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::caller::{Caller, PodCaller, SOON};
 use super::ranges::{Range, USUAL_SIZE};
 use super::server::Server;
 use super::service::{addresses, condition, families, summary};
+use crate::artifacts::{Artifacts, Progress};
 use crate::lab::topology::CLIENT;
 use crate::lab::{Lab, Seen, eventually};
 
 /// Pods start in one or two seconds on an idle machine.
-const PODS_START: Duration = Duration::from_secs(60);
+const PODS_START: Duration = Duration::from_mins(1);
 
 /// A namespace and a pool of one scenario.
 #[derive(Clone)]
@@ -46,36 +47,42 @@ impl Stage {
 
     /// Makes the namespace alone; `range` is what its pools may have, once the scenario makes some.
     pub async fn bare(lab: &Lab, scenario: &str, range: Range) -> Result<Self> {
-        static SET: AtomicU32 = AtomicU32::new(0);
-        let number = SET.fetch_add(1, Ordering::Relaxed);
-        let words: String = scenario.replace('_', "-").chars().take(40).collect();
-        let name = format!("{}-{number}", words.trim_end_matches('-'));
+        bring_servers(lab).await?;
         let client = lab.client().await?;
-        let namespace = Namespace {
-            metadata: kube::core::ObjectMeta { name: Some(name.clone()), ..Default::default() },
-            ..Default::default()
-        };
+        let words: String = scenario.replace('_', "-").chars().take(40).collect();
+        let wanted: Namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{words}-")}}))?;
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        namespaces
-            .create(&PostParams::default(), &namespace)
-            .await
-            .with_context(|| format!("creating namespace {name}"))?;
+        let made = namespaces.create(&PostParams::default(), &wanted).await;
+        let name = made.with_context(|| format!("creating a namespace for {scenario}"))?.name_any();
         Ok(Self { lab: lab.clone(), client, name, range })
     }
 
-    /// Removes its namespace with all in it, and its pools; waits for neither.
+    /// Plays a scenario and strikes the stage; one that failed is left as it is, to be looked at.
+    pub async fn play(self, scenario: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        scenario(&self).await?;
+        self.strike().await
+    }
+
+    /// Removes its pools, its advertisement and its namespace with all in it; waits for none of them.
     pub async fn strike(self) -> Result<()> {
+        let mine = ListParams::default().labels(&format!("{STAGE_LABEL}={}", self.name));
+        let advertisements: Api<L2Advertisement> = self.cluster();
+        advertisements.delete_collection(&DeleteParams::default(), &mine).await?;
+        let pools: Api<AddressPool> = self.cluster();
+        pools.delete_collection(&DeleteParams::default(), &mine).await?;
         let namespaces: Api<Namespace> = self.cluster();
         namespaces.delete(&self.name, &DeleteParams::default()).await?;
-        let pools: Api<AddressPool> = self.cluster();
-        let mine = ListParams::default().labels(&format!("{STAGE_LABEL}={}", self.name));
-        pools.delete_collection(&DeleteParams::default(), &mine).await?;
         Ok(())
     }
 
     /// The lab it stands in.
     pub fn lab(&self) -> &Lab {
         &self.lab
+    }
+
+    /// A client with the administrator's rights.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The namespace, which is also the name of the pool.
@@ -127,6 +134,22 @@ impl Stage {
         }))?;
         let pools: Api<AddressPool> = self.cluster();
         pools.create(&PostParams::default(), &pool).await.with_context(|| format!("creating AddressPool {name}"))
+    }
+
+    /// Makes an advertisement called after the stage; it goes with it.
+    pub async fn advertisement(&self, spec: Value) -> Result<L2Advertisement> {
+        let advertisement: L2Advertisement = serde_json::from_value(json!({
+            "apiVersion": "herald-lb.io/v1alpha1",
+            "kind": "L2Advertisement",
+            "metadata": {"name": self.name, "labels": {STAGE_LABEL: self.name}},
+            "spec": spec,
+        }))?;
+        let advertisements: Api<L2Advertisement> = self.cluster();
+        let name = &self.name;
+        advertisements
+            .create(&PostParams::default(), &advertisement)
+            .await
+            .with_context(|| format!("creating L2Advertisement {name}"))
     }
 
     /// Starts a server and waits until all its pods are ready.
@@ -223,6 +246,16 @@ impl Stage {
 
 /// On every cluster-scoped object of a stage: its name.
 const STAGE_LABEL: &str = "herald-lb.io/stage";
+
+/// Puts the servers' image on every node, once in the life of this process.
+async fn bring_servers(lab: &Lab) -> Result<()> {
+    static BROUGHT: OnceCell<()> = OnceCell::const_new();
+    let brought = BROUGHT.get_or_try_init(async || {
+        let artifacts = tokio::task::spawn_blocking(|| Artifacts::ensure(Progress::stderr())).await??;
+        lab.load(&[artifacts.agnhost.archive]).await
+    });
+    brought.await.copied().context("bringing the servers' image to the nodes")
+}
 
 /// The node a pod runs on.
 pub fn node_of(pod: &Pod) -> Option<&str> {

@@ -1,0 +1,97 @@
+//! What the LAN says of an address, asked and read by scapy: never by code of ours.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result};
+
+use crate::lab::topology::{LAN_CLIENT, LAN_INTERFACE};
+use crate::lab::{Frame, Lab};
+
+/// The programs that ask, in Python.
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scenario/wire");
+
+/// Debian's own, for which python3-scapy is installed; another may come before it in `PATH`.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// How long answers are waited for, in seconds: thousands of times what an answer takes.
+const WAIT: &str = "0.7";
+
+/// Asks the LAN once, by ARP or by neighbour solicitation from `lan-client`, who has an address; returns the MAC
+/// addresses that answered, each once, sorted.
+pub async fn who_has(lab: &Lab, address: IpAddr) -> Result<Vec<String>> {
+    let script = format!("{DIRECTORY}/who_has.py");
+    let command = [PYTHON, &script, LAN_INTERFACE, &address.to_string(), WAIT];
+    let said = lab.exec(LAN_CLIENT, &command).await?.text()?;
+    serde_json::from_str(&said).with_context(|| format!("who_has.py said {said:?}"))
+}
+
+/// Sends one SCTP INIT from a host to a port of an address; returns what came back: `"icmp TYPE/CODE"` for an ICMP error
+/// about it, `"sctp abort"`, `"sctp init-ack"`, or nothing.
+pub async fn sctp_init(lab: &Lab, host: &str, address: IpAddr, port: u16) -> Result<Option<String>> {
+    let script = format!("{DIRECTORY}/sctp_init.py");
+    let command = [PYTHON, &script, LAN_INTERFACE, &address.to_string(), &port.to_string(), WAIT];
+    let said = lab.exec(host, &command).await?.text()?;
+    serde_json::from_str(&said).with_context(|| format!("sctp_init.py said {said:?}"))
+}
+
+/// The MAC address that a host's kernel has for a neighbour, and its state, as `ip` tells it; none if it has none.
+pub async fn neighbour(lab: &Lab, host: &str, address: IpAddr) -> Result<Option<(String, String)>> {
+    let command = ["ip", "-j", "neigh", "show", &address.to_string(), "dev", LAN_INTERFACE];
+    let said = lab.exec(host, &command).await?.text()?;
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&said).with_context(|| format!("ip said {said:?}"))?;
+    Ok(entries.first().and_then(|entry| {
+        let mac = entry.get("lladdr")?.as_str()?.to_owned();
+        let state = entry.get("state")?.as_array()?.first()?.as_str()?.to_owned();
+        Some((mac, state))
+    }))
+}
+
+/// The address an IP packet on the LAN is for; none for other frames, and for frames with tags.
+pub fn destination(frame: &Frame) -> Option<IpAddr> {
+    match frame.kind()? {
+        0x0800 => <[u8; 4]>::try_from(frame.bytes.get(30..34)?).ok().map(IpAddr::from),
+        0x86dd => <[u8; 16]>::try_from(frame.bytes.get(38..54)?).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// Whether a frame is an ICMP redirect (RFC 792, RFC 4861).
+pub fn is_redirect(frame: &Frame) -> bool {
+    let byte = |offset: usize| frame.bytes.get(offset).copied();
+    match frame.kind() {
+        Some(0x0800) => byte(23) == Some(1) && byte(34) == Some(5),
+        Some(0x86dd) => byte(20) == Some(58) && byte(54) == Some(137),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn frame(bytes: &[(usize, &[u8])]) -> Frame {
+        let mut all = vec![0; 60];
+        for (offset, some) in bytes {
+            all[*offset..*offset + some.len()].copy_from_slice(some);
+        }
+        Frame { at: SystemTime::UNIX_EPOCH, bytes: all }
+    }
+
+    #[test]
+    fn the_destination_is_read_from_both_families() {
+        let v4 = frame(&[(12, &[8, 0]), (30, &[192, 0, 2, 7])]);
+        assert_eq!(destination(&v4), Some("192.0.2.7".parse().unwrap()));
+        let v6 = frame(&[(12, &[0x86, 0xdd]), (38, &[0x20, 0x01, 0x0d, 0xb8]), (53, &[7])]);
+        assert_eq!(destination(&v6), Some("2001:db8::7".parse().unwrap()));
+        assert_eq!(destination(&frame(&[(12, &[8, 6])])), None);
+    }
+
+    #[test]
+    fn redirects_of_both_families_are_recognised() {
+        assert!(is_redirect(&frame(&[(12, &[8, 0]), (23, &[1]), (34, &[5])])));
+        assert!(is_redirect(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[137])])));
+        assert!(!is_redirect(&frame(&[(12, &[8, 0]), (23, &[1]), (34, &[8])])));
+    }
+}
