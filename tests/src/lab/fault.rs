@@ -105,12 +105,12 @@ impl Lab {
     }
 
     /// Leaves a node's container of this name only `percent` of one CPU, until [`Lab::heal`].
-    pub fn starve(&self, node: &str, command: &str, percent: u32) -> Result<()> {
-        ensure!((1..=100).contains(&percent), "{percent} % of a CPU: say 1 to 100");
+    pub fn starve(&self, node: &str, command: &str, percent: f64) -> Result<()> {
+        ensure!((1.0..=100.0).contains(&percent), "{percent} % of a CPU: say 1 to 100");
         for process in self.processes(node, command)? {
             let quota = CpuQuota::of(&process)?;
             quota.remember(&self.starved())?;
-            quota.set(STARVING_PERIOD / 100 * percent)?;
+            quota.set(&format!("{:.0}", f64::from(STARVING_PERIOD) * percent / 100.0))?;
         }
         Ok(())
     }
@@ -233,15 +233,12 @@ impl CpuQuota {
         anyhow::bail!("process {} has no cgroup with a limit of CPU time:\n{text}", process.pid())
     }
 
-    fn set(&self, quota: u32) -> Result<()> {
-        let value = match self.file.file_name().is_some_and(|name| name == "cpu.max") {
-            true => format!("{quota} {STARVING_PERIOD}"),
-            false => {
-                write(&self.file.with_file_name("cpu.cfs_period_us"), &STARVING_PERIOD.to_string())?;
-                quota.to_string()
-            }
-        };
-        write(&self.file, &value)
+    fn set(&self, quota: &str) -> Result<()> {
+        if self.file.ends_with("cpu.max") {
+            return write(&self.file, &format!("{quota} {STARVING_PERIOD}"));
+        }
+        write(&self.file.with_file_name("cpu.cfs_period_us"), &STARVING_PERIOD.to_string())?;
+        write(&self.file, quota)
     }
 
     fn remember(&self, list: &Path) -> Result<()> {

@@ -70,6 +70,11 @@ impl Parts {
         images
     }
 
+    /// The archive of Kubernetes' own test server, which tests and demonstrations run behind their Services.
+    pub(super) fn test_server(&self) -> PathBuf {
+        self.artifacts.agnhost.archive.clone()
+    }
+
     /// The name of CoreDNS' image.
     pub(super) fn name_server(&self) -> &str {
         &self.artifacts.coredns.name

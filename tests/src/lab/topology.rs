@@ -25,7 +25,7 @@ pub const LAN_CLIENT: &str = "lan-client";
 /// The router between the LAN and the client.
 pub const ROUTER: &str = "router";
 /// The bridge in the switch.
-pub(super) const BRIDGE: &str = "lan";
+pub const BRIDGE: &str = "lan";
 /// A host's interface on the LAN.
 pub const LAN_INTERFACE: &str = "eth0";
 /// A host's interface on the management network.

@@ -82,13 +82,18 @@ impl Lab {
         try_join_all(self.nodes().iter().map(|node| assign_pod_ranges(&client, node))).await?;
         nodes_ready(&client, self.nodes().len()).await?;
         say("nodes ready");
-        if options.dns {
-            self.rolled_out(dns::NAMESPACE, &[&format!("deployment/{}", dns::NAME)]).await?;
-            say("names are resolved");
-        }
-        if options.herald {
+        let test_server = [parts.test_server()];
+        tokio::try_join!(self.load(&test_server), self.components_rolled_out())?;
+        say("all components run");
+        Ok(())
+    }
+
+    async fn components_rolled_out(&self) -> Result<()> {
+        if self.options().herald {
             self.rolled_out(HERALD_NAMESPACE, &["deployment/herald-controller", "daemonset/herald-speaker"]).await?;
-            say("Herald runs");
+        }
+        if self.options().dns {
+            self.rolled_out(dns::NAMESPACE, &[&format!("deployment/{}", dns::NAME)]).await?;
         }
         Ok(())
     }

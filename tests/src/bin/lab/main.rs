@@ -1,11 +1,17 @@
 //! `lab`: a real Kubernetes cluster on this machine, with a LAN, a router and clients around it, and faults to put it
 //! through. One file per command.
 
+mod capture;
+mod demo;
 mod down;
+mod e2e;
 mod exec;
+mod fault;
+mod image;
 mod kubectl;
 mod list;
 mod load;
+mod logs;
 mod root;
 mod up;
 
@@ -36,8 +42,22 @@ enum Command {
     Exec(exec::Exec),
     /// Run kubectl as the lab's administrator
     Kubectl(kubectl::Kubectl),
+    /// Show the log of a component
+    Logs(logs::Logs),
+    /// Break something: power, processes, links
+    Fault(fault::Fault),
+    /// Mend everything that `lab fault` has broken
+    Heal(fault::Heal),
+    /// Make an image archive from a directory
+    Image(image::Image),
     /// Load image archives into every node
     Load(load::Load),
+    /// Show or record the frames of every switch port
+    Capture(capture::Capture),
+    /// Run Kubernetes' own end-to-end suite
+    E2e(e2e::E2e),
+    /// Show what Herald does, in a lab that is started if none runs
+    Demo(demo::Demo),
 }
 
 /// Which lab is meant.
@@ -63,13 +83,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
-    root::require()?;
+    if !matches!(arguments.command, Command::Image(_)) {
+        root::require()?;
+    }
     match arguments.command {
         Command::Up(up) => up.run().await,
         Command::Down(down) => down.run(),
         Command::List(list) => list.run(),
         Command::Exec(exec) => exec.run(),
         Command::Kubectl(kubectl) => kubectl.run(),
+        Command::Logs(logs) => logs.run().await,
+        Command::Fault(fault) => fault.run().await,
+        Command::Heal(heal) => heal.run().await,
+        Command::Image(image) => image.run(),
         Command::Load(load) => load.run().await,
+        Command::Capture(capture) => capture.run().await,
+        Command::E2e(e2e) => e2e.run().await,
+        Command::Demo(demo) => demo.run().await,
     }
 }

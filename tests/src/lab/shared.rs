@@ -1,5 +1,5 @@
-//! Tests on a lab: one lab per test binary, shared by its tests, each with a namespace of its own; what is known of a
-//! failure is kept in a directory that the failure's message names.
+//! Tests on a lab: one lab per test binary, shared by its tests; what is known of a failure is kept in a directory that
+//! the failure's message names. Namespaces, servers and Services of a test are [`crate::scenario`]'s.
 //!
 //! ```no_run
 //! use herald_tests::lab::{Options, SharedLab};
@@ -8,8 +8,8 @@
 //!
 //! #[tokio::test]
 //! async fn a_node_is_reached_from_behind_the_router() -> anyhow::Result<()> {
-//!     LAB.run(async |stage| {
-//!         let ping = stage.exec("client", &["ping", "-c", "1", "192.0.2.11"]).await?;
+//!     LAB.run(async |lab| {
+//!         let ping = lab.exec("client", &["ping", "-c", "1", "192.0.2.11"]).await?;
 //!         ping.text().map(drop)
 //!     })
 //!     .await
@@ -20,22 +20,16 @@ use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 use futures::FutureExt as _;
-use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::api::{Api, DeleteParams, PostParams};
-use kube::{Client, Resource};
-use serde_json::json;
 use tokio::sync::{OnceCell, RwLock};
 
+use super::Lab;
 use super::capture::{Capture, Frame};
 use super::options::Options;
 use super::process::ProcessId;
-use super::wait::until;
-use super::Lab;
 use crate::artifacts::Progress;
 
 /// Names a lab that runs already: tests use it instead of one of their own, which saves its start while one writes them.
@@ -62,15 +56,20 @@ impl SharedLab {
         Self { options, made: OnceCell::const_new(), faults: RwLock::const_new(()) }
     }
 
+    /// The lab itself, made if this is the first test that wants it.
+    pub async fn lab(&self) -> Result<&Lab> {
+        Ok(&self.made().await?.lab)
+    }
+
     /// Runs a test beside others. It must leave nodes and links as they are.
-    pub async fn run(&self, test: impl AsyncFnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
+    pub async fn run(&self, test: impl AsyncFnOnce(&Act<'_>) -> Result<()>) -> Result<()> {
         let made = self.made().await?;
         let _others_may_run = self.faults.read().await;
         play(made, test).await
     }
 
     /// Runs a test while no other runs, so that it may break things; whatever it broke is mended afterwards.
-    pub async fn run_alone(&self, test: impl AsyncFnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
+    pub async fn run_alone(&self, test: impl AsyncFnOnce(&Act<'_>) -> Result<()>) -> Result<()> {
         let made = self.made().await?;
         let _nobody_else_runs = self.faults.write().await;
         let result = play(made, test).await;
@@ -117,15 +116,14 @@ fn lab_program() -> Result<PathBuf> {
     found.with_context(|| format!("no program `lab` beside {}: `cargo build -p herald-tests` makes it", this.display()))
 }
 
-/// A lab, for one test.
-pub struct Stage<'lab> {
+/// A lab during one test.
+#[derive(Debug)]
+pub struct Act<'lab> {
     made: &'lab Made,
-    client: Client,
-    namespace: String,
     since: SystemTime,
 }
 
-impl Deref for Stage<'_> {
+impl Deref for Act<'_> {
     type Target = Lab;
 
     fn deref(&self) -> &Lab {
@@ -133,74 +131,27 @@ impl Deref for Stage<'_> {
     }
 }
 
-impl Stage<'_> {
-    /// A client with the administrator's rights.
-    pub fn client(&self) -> Client {
-        self.client.clone()
-    }
-
-    /// The test's own namespace, which goes when the test has ended.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// Objects of one kind in the test's namespace.
-    pub fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
-        Api::namespaced(self.client(), &self.namespace)
-    }
-
-    /// Objects of a cluster-scoped kind.
-    pub fn cluster<K>(&self) -> Api<K>
-    where
-        K: Resource,
-        K::DynamicType: Default,
-    {
-        Api::all(self.client())
-    }
-
+impl Act<'_> {
     /// The frames of the LAN since the test began, as far as they are written.
     pub fn frames(&self) -> Result<Vec<Frame>> {
         self.made.frames.frames(self.since)
     }
 }
 
-async fn play(made: &Made, test: impl AsyncFnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("test").rsplit("::").next().unwrap_or("test").to_owned();
-    let client = made.lab.client().await?;
-    let namespace = new_namespace(&client, &name).await?;
-    let stage = Stage { made, client: client.clone(), namespace, since: clock() };
-    let result = match AssertUnwindSafe(test(&stage)).catch_unwind().await {
+async fn play(made: &Made, test: impl AsyncFnOnce(&Act<'_>) -> Result<()>) -> Result<()> {
+    let act = Act { made, since: clock() };
+    let result = match AssertUnwindSafe(test(&act)).catch_unwind().await {
         Ok(result) => result,
         Err(panic) => Err(anyhow!("{}", panic_message(&*panic))),
     };
-    if let Err(error) = result {
-        let kept = made.lab.keep_evidence(&name, &made.frames, stage.since).await;
-        let kept = kept.map_or_else(|error| format!("nothing could be kept of it: {error:#}"), |path| {
-            format!("frames, logs and objects are in {}", path.display())
-        });
-        return Err(error.context(kept));
-    }
-    let namespaces: Api<Namespace> = Api::all(client);
-    namespaces.delete(&stage.namespace, &DeleteParams::default()).await?;
-    Ok(())
-}
-
-async fn new_namespace(client: &Client, test: &str) -> Result<String> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let prefix: String = test.replace('_', "-").chars().take(40).collect();
-    let wanted = serde_json::from_value(json!({"metadata": {"generateName": format!("{}-", prefix.trim_end_matches('-'))}}))?;
-    let namespace = namespaces.create(&PostParams::default(), &wanted).await?.metadata.name.context("a name")?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
-    until(Duration::from_secs(10), "the new namespace has a service account, which pods need", async || {
-        Ok(accounts.get_opt("default").await?)
-    })
-    .await?;
-    Ok(namespace)
+    let Err(error) = result else { return Ok(()) };
+    // The test harness calls the thread after the test.
+    let thread = std::thread::current();
+    let kept = made.lab.keep_evidence(thread.name().unwrap_or("test"), &made.frames, act.since).await;
+    Err(error.context(match kept {
+        Ok(directory) => format!("frames, logs and objects are in {}", directory.display()),
+        Err(error) => format!("nothing could be kept of it: {error:#}"),
+    }))
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

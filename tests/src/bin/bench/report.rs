@@ -1,0 +1,97 @@
+//! Figures, and how they are shown: as a table, as JSON, as a page of the documentation.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use super::distribution::Distribution;
+
+/// One thing that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figure {
+    /// What, in words.
+    pub(crate) what: String,
+    /// `ms` or `MB`.
+    pub(crate) unit: &'static str,
+    /// What it must reach, in words; empty if nothing was asked for.
+    pub(crate) target: &'static str,
+    /// The values.
+    pub(crate) values: Distribution,
+}
+
+/// All figures of one run.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+}
+
+const HEADER: [&str; 9] = ["figure", "n", "min", "median", "p95", "p99", "max", "unit", "target"];
+
+impl Report {
+    pub(crate) fn add(&mut self, figure: Figure) {
+        self.figures.push(figure);
+    }
+
+    pub(crate) fn extend(&mut self, figures: impl IntoIterator<Item = Figure>) {
+        self.figures.extend(figures);
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(HEADER);
+        for figure in &self.figures {
+            table.add_row(figure.cells());
+        }
+        for index in 1..=6 {
+            if let Some(column) = table.column_mut(index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
+    }
+
+    pub(crate) fn write_json(&self, file: &Path) -> Result<()> {
+        if let Some(directory) = file.parent() {
+            fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+        }
+        let text = serde_json::to_string_pretty(self)?;
+        fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// A page in Markdown.
+    pub(crate) fn page(&self) -> String {
+        let mut page = String::from(
+            "# Figures\n\n\
+             Measured by `make bench` in the lab: three nodes with kubelets, containerd and kube-proxy, control plane and clients, all on two \
+             cores of one machine. Written by that command; your numbers will differ, the shape should not.\n\n",
+        );
+        let row = |page: &mut String, cells: &[String]| writeln!(page, "| {} |", cells.join(" | "));
+        let _ = row(&mut page, &HEADER.map(str::to_owned));
+        let _ = row(&mut page, &["---", "--:", "--:", "--:", "--:", "--:", "--:", "---", "---"].map(str::to_owned));
+        for figure in &self.figures {
+            let _ = row(&mut page, &figure.cells());
+        }
+        page
+    }
+}
+
+impl Figure {
+    /// What the values say.
+    pub(crate) fn of(what: impl Into<String>, unit: &'static str, target: &'static str, values: Vec<f64>) -> Result<Self> {
+        let what = what.into();
+        let values = Distribution::of(values).with_context(|| format!("nothing was measured: {what}"))?;
+        Ok(Self { what, unit, target, values })
+    }
+
+    fn cells(&self) -> [String; 9] {
+        let Distribution { count, min, median, p95, p99, max } = self.values;
+        let [min, median, p95, p99, max] = [min, median, p95, p99, max].map(|value| format!("{value:.2}"));
+        let words = [&self.what, self.unit, self.target].map(|text: &str| text.to_owned());
+        let [what, unit, target] = words;
+        [what, count.to_string(), min, median, p95, p99, max, unit, target]
+    }
+}
