@@ -8,17 +8,17 @@
 //!
 //! All calls block for as long as the kernel works: see [`Steering::insert`] and [`Steering::reconcile`].
 
+mod count;
 mod element;
 mod guard;
 mod kernel;
 
-pub use guard::Reason;
+pub use count::{Count, Counts, GuardMetrics, Reason};
 
 use guard::{Guard, IPVS_INTERFACE, OWNER, TABLE};
 use herald_core::steering::{Difference, Elements, Table};
 use herald_wire::nft::{Batch, DecodeError, EncodeError, Family, Item, Request, Set, Statement};
 use kernel::{Kernel, Refusal};
-use std::collections::BTreeMap;
 use std::io;
 
 /// Why the kernel's tables are not as they should be.
@@ -86,15 +86,6 @@ impl From<Refusal> for SteeringError {
     }
 }
 
-/// Packets and bytes counted since the table was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes, network header included.
-    pub bytes: u64,
-}
-
 /// The node's steering tables.
 #[derive(Debug)]
 pub struct Steering {
@@ -159,17 +150,8 @@ impl Steering {
     ///
     /// # Errors
     /// As [`Steering::open`].
-    pub fn counts(&mut self) -> Result<BTreeMap<(Family, Reason), Count>, SteeringError> {
-        let mut counts = BTreeMap::new();
-        for family in Family::ALL {
-            for item in self.kernel.ask(&Request::Counters { family, table: TABLE.to_owned() })? {
-                let Item::Counter(counter) = item else { continue };
-                if let Some(reason) = Reason::ALL.into_iter().find(|reason| reason.as_str() == counter.name) {
-                    counts.insert((family, reason), Count { packets: counter.packets, bytes: counter.bytes });
-                }
-            }
-        }
-        Ok(counts)
+    pub fn counts(&mut self) -> Result<Counts, SteeringError> {
+        count::read(&mut self.kernel)
     }
 
     /// Removes both tables: for uninstalling, since without them a VIP that other nodes' clients still send here leaks.

@@ -26,6 +26,7 @@
 //! - Translation goes to the first address of the interface a ping came in by. An interface without any (a pod's, with some
 //!   CNIs) gets no answer; clients on the network come in by interfaces with addresses.
 
+use super::count::Reason;
 use herald_wire::nft::{
     BaseChain, Chain, ChainKind, Compare, Counter, Elements, Expression, Family, Field, Header, Hook, Key, Register,
     RejectWith, Rule, Set, Statement, Table, Verdict,
@@ -59,37 +60,6 @@ const LOOPBACK: u16 = 772;
 /// The bit of `ct state invalid`.
 const INVALID: u32 = 1;
 const TCP: u8 = 6;
-
-/// Why the guard took a packet: each has a counter in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// An echo request, answered by the node (first of each run; the rest follows its connection).
-    Ping,
-    /// ICMP that belongs to no connection, dropped.
-    Icmp,
-    /// Connection tracking can't place it, dropped.
-    Invalid,
-    /// To a port that no holder has, refused.
-    Refused,
-    /// To a served port, but not taken by kube-proxy, dropped.
-    Undelivered,
-}
-
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 5] = [Self::Ping, Self::Icmp, Self::Invalid, Self::Refused, Self::Undelivered];
-
-    /// The counter's name, also the label of its metric. None is a word of nft's language: its listing could not be loaded.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ping => "pings",
-            Self::Icmp => "stray-icmp",
-            Self::Invalid => "invalid",
-            Self::Refused => "refused",
-            Self::Undelivered => "undelivered",
-        }
-    }
-}
 
 /// The guard of one family, without elements.
 #[derive(Debug, PartialEq, Eq)]
