@@ -11,10 +11,13 @@ use std::collections::BTreeSet;
 /// One write, or one check that a write depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Puts the finalizer on the Service.
+    /// Puts the finalizer on the Service, and with the same write a condition if it has none of ours yet: without one a
+    /// later process could not tell whose the finalizer is.
     HoldService {
         /// The Service.
         service: ServiceKey,
+        /// The condition.
+        condition: Option<Condition>,
     },
     /// Records an address as given out. The object's name is the address, so a second creation fails.
     CreateVip {

@@ -5,6 +5,9 @@ mod calls;
 mod ledger;
 mod service;
 
+#[cfg(test)]
+pub(crate) use service::{Release, release};
+
 use crate::effects::{Effect, Lane, Seen};
 use crate::intake::Reader;
 use crate::metrics::Metrics;
@@ -73,7 +76,9 @@ impl Executor {
 
     async fn call(&self, effect: &Effect, progress: &mut Progress) -> Result<(), Refusal> {
         match effect {
-            Effect::HoldService { service } => self.hold_service(service, progress).await,
+            Effect::HoldService { service, condition } => {
+                self.hold_service(service, condition.as_ref(), progress).await
+            }
             Effect::CreateVip { vip, entry } => self.create_vip(*vip, entry, progress).await,
             Effect::UpdateVip { vip, entry, seen } => self.update_vip(*vip, entry, seen, progress).await,
             Effect::PublishStatus(publication) => self.publish(publication, progress).await,
@@ -127,7 +132,7 @@ impl Executor {
             Effect::CreateVip { vip, .. } | Effect::UpdateVip { vip, .. } | Effect::DeleteVip { vip, .. } => {
                 self.refetch_vip(*vip, progress).await
             }
-            Effect::HoldService { service } | Effect::LetGo { service, .. } => {
+            Effect::HoldService { service, .. } | Effect::LetGo { service, .. } => {
                 self.refetch_service(service, progress).await
             }
             Effect::PublishStatus(publication) => self.refetch_service(&publication.service, progress).await,

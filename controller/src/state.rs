@@ -284,7 +284,7 @@ impl State {
         let Completion { lane, written, outcome } = completion;
         let versions: Vec<_> = written.iter().filter_map(version_of).collect();
         for observation in written {
-            self.absorb(observation);
+            self.absorb(&lane, observation);
         }
         let Some(finished) = self.busy.end(&lane) else {
             return true;
@@ -305,7 +305,7 @@ impl State {
     }
 
     /// Takes the answer to an own write or read.
-    fn absorb(&mut self, observation: Observation) {
+    fn absorb(&mut self, lane: &LaneKey, observation: Observation) {
         match observation {
             Observation::Vip(Report::Is(vip, record)) => {
                 self.doubtful.remove(&vip);
@@ -322,8 +322,10 @@ impl State {
             Observation::Service(Report::Is(key, record)) => {
                 self.put_service(key, record);
             }
-            Observation::Service(Report::Gone(key, uid)) => {
-                if self.services.get(&key).map(|facts| &facts.uid) == uid.as_ref() {
+            // Whoever bears the name now: the life that the lane was about does not.
+            Observation::Service(Report::Gone(key, _)) => {
+                let known = self.services.get(&key).map(|facts| LaneKey::Service(facts.uid.clone()));
+                if known.as_ref() == Some(lane) {
                     self.drop_service(&key);
                 }
             }

@@ -12,7 +12,7 @@ use herald_core::allocation::Outcome;
 use herald_core::names::ServiceKey;
 use herald_core::ownership;
 use herald_core::service::ServiceRequest;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeSet;
 
 impl Comparison<'_> {
@@ -42,7 +42,8 @@ impl Comparison<'_> {
         let wanted: Vec<Vip> = outcome.addresses.iter().map(|(vip, _)| *vip).collect();
         let mut effects = self.ledger_effects(&wanted, request)?;
         if self.policy.finalizer && !facts.finalizer && !wanted.is_empty() {
-            effects.insert(0, Effect::HoldService { service: key.clone() });
+            let condition = facts.conditions.is_empty().then(|| self.allocating());
+            effects.insert(0, Effect::HoldService { service: key.clone(), condition });
         }
         let (conditions, notices) = self.conditions(key, outcome, &wanted, facts, patience);
         if request.published != wanted || facts.foreign_ingress || !conditions.is_empty() {
@@ -55,6 +56,18 @@ impl Comparison<'_> {
             .map_or_else(BTreeSet::new, |held| held.iter().filter(|vip| !wanted.contains(vip)).copied().collect());
         self.release(&mut effects, key, &facts.uid, unwanted, true);
         Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices })
+    }
+
+    /// What a Service says between its finalizer and its address.
+    fn allocating(&self) -> Condition {
+        Condition {
+            type_: condition::ALLOCATED.to_owned(),
+            status: "Unknown".to_owned(),
+            reason: "Allocating".to_owned(),
+            message: "the finalizer is on; the address follows".to_owned(),
+            last_transition_time: Time(self.now.wall),
+            observed_generation: None,
+        }
     }
 
     /// What makes the ledger say that the Service holds these addresses.

@@ -1,1 +1,203 @@
+//! What the order of effects promises, against a cluster in memory: whatever users do, whenever the controller dies,
+//! however late its watches are, no address is shown twice or without its record, and in the end nothing is left over.
 
+mod cluster;
+
+use super::*;
+use crate::effects::Effect;
+use crate::records::{Observation, Report};
+use crate::state::{Completion, Failure, FailureClass};
+use cluster::{Cluster, Steps};
+use herald_api::slim::ServiceType;
+use herald_core::allocation;
+use herald_core::names::ServiceKey;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// A controller's process: what it knows, and its clock.
+struct Process {
+    state: State,
+    pacer: Pacer,
+    patience: Patience,
+    now: Now,
+}
+
+impl Process {
+    fn new(cluster: &Cluster) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "any moment will do as the origin of a test's time")]
+        let now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Instant::now() };
+        let mut process = Self { state: State::default(), pacer: Pacer::default(), patience: Patience::default(), now };
+        for empty in [
+            [Observation::Namespace(Report::Listing), Observation::Namespace(Report::Listed)],
+            [Observation::Node(Report::Listing), Observation::Node(Report::Listed)],
+            [Observation::Speaker(Report::Listing), Observation::Speaker(Report::Listed)],
+            [Observation::Advertisement(Report::Listing), Observation::Advertisement(Report::Listed)],
+        ] {
+            for observation in empty {
+                process.state.observe(observation);
+            }
+        }
+        process.relist(cluster);
+        assert_eq!(process.state.waiting_for(), Vec::<&str>::new());
+        process
+    }
+
+    fn relist(&mut self, cluster: &Cluster) {
+        for observation in cluster.listed() {
+            self.state.observe(observation);
+        }
+    }
+
+    fn lanes(&mut self, cluster: &Cluster) -> Vec<Lane> {
+        // Beyond every retry's wait.
+        self.now.monotonic += Duration::from_mins(1);
+        let policy = Policy { finalizer: cluster.reader.finalizer.is_some(), namespace: "herald-system".to_owned() };
+        let plan = allocation::plan(&self.state.cluster);
+        let books = (&mut self.patience, &mut self.pacer);
+        between(&self.state, &plan, &policy, books, self.now, 16).lanes
+    }
+
+    /// Works until nothing is left to do or the budget of effects is used up, which is where the process dies.
+    fn run(&mut self, cluster: &mut Cluster, budget: &mut usize) -> Result<(), TestCaseError> {
+        for _ in 0..60 {
+            let lanes = self.lanes(cluster);
+            let work = lanes.iter().flat_map(|lane| &lane.effects);
+            if work.filter(|effect| !matches!(effect, Effect::PoolStatus { .. })).count() == 0 {
+                return Ok(());
+            }
+            for lane in &lanes {
+                self.state.dispatched(lane);
+            }
+            for lane in lanes {
+                let mut steps = Steps::new(&lane);
+                let mut outcome = Ok(());
+                for effect in &lane.effects {
+                    if *budget == 0 {
+                        return Ok(());
+                    }
+                    *budget -= 1;
+                    if cluster.apply(effect, &mut steps).is_err() {
+                        let class = FailureClass::Conflict;
+                        outcome = Err(Failure { effect: effect.kind(), class, message: String::new() });
+                    }
+                    cluster.check().map_err(|error| TestCaseError::fail(format!("after {effect:?}: {error}")))?;
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
+                let completion = Completion { lane: lane.key, written: steps.written, outcome };
+                self.state.completed(completion, self.now.monotonic);
+            }
+        }
+        Err(TestCaseError::fail(format!("there is always more to do: {:?}", self.lanes(cluster))))
+    }
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Create(usize, bool),
+    Delete(usize),
+    ClusterIp(usize),
+    LoadBalancer(usize),
+    Request(usize, u8),
+    /// The controller's watches catch up.
+    Observe,
+    /// The controller works for so many effects and dies after them, if there are so many.
+    Work(usize),
+    /// The controller works until it finds nothing to do, with what it knows.
+    Finish,
+    /// A new process starts.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let service = 0..4_usize;
+    let step = prop_oneof![
+        4 => (service.clone(), any::<bool>()).prop_map(|(service, dual)| Step::Create(service, dual)),
+        2 => service.clone().prop_map(Step::Delete),
+        2 => service.clone().prop_map(Step::ClusterIp),
+        1 => service.clone().prop_map(Step::LoadBalancer),
+        2 => (service, 1..6_u8).prop_map(|(service, last)| Step::Request(service, last)),
+        4 => Just(Step::Observe),
+        3 => (0..6_usize).prop_map(Step::Work),
+        3 => Just(Step::Finish),
+        1 => Just(Step::Restart),
+    ];
+    prop::collection::vec(step, 0..30)
+}
+
+fn key(service: usize) -> ServiceKey {
+    ServiceKey::new("default", format!("web-{service}"))
+}
+
+fn play(finalizer: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut cluster = Cluster::new(finalizer);
+    let mut process = Process::new(&cluster);
+    for step in steps {
+        match step {
+            Step::Create(service, dual) => cluster.create(&key(service), dual),
+            Step::Delete(service) => cluster.delete(&key(service)),
+            Step::ClusterIp(service) => cluster.turn(&key(service), ServiceType::Other),
+            Step::LoadBalancer(service) => cluster.turn(&key(service), ServiceType::LoadBalancer),
+            Step::Request(service, last) => cluster.request(&key(service), &format!("192.0.2.{last}")),
+            Step::Observe => process.relist(&cluster),
+            Step::Work(mut budget) => {
+                process.run(&mut cluster, &mut budget)?;
+                if budget == 0 {
+                    process = Process::new(&cluster);
+                }
+            }
+            Step::Finish => process.run(&mut cluster, &mut usize::MAX.clone())?,
+            Step::Restart => process = Process::new(&cluster),
+        }
+        cluster.check().map_err(TestCaseError::fail)?;
+    }
+    process.relist(&cluster);
+    process.run(&mut cluster, &mut usize::MAX.clone())?;
+    process.relist(&cluster);
+    process.run(&mut cluster, &mut usize::MAX.clone())?;
+    cluster.check_settled().map_err(TestCaseError::fail)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_no_address_is_shown_twice_and_none_leaks(steps in steps()) {
+        play(false, steps)?;
+    }
+
+    #[test]
+    fn the_same_holds_with_a_finalizer(steps in steps()) {
+        play(true, steps)?;
+    }
+}
+
+#[test]
+fn death_after_each_single_effect_of_a_service_s_life_is_healed_by_the_next_process() {
+    for finalizer in [false, true] {
+        for act in 0..4 {
+            for death in 0..12 {
+                let (service, other) = (key(0), key(1));
+                let mut cluster = Cluster::new(finalizer);
+                cluster.create(&service, true);
+                cluster.create(&other, false);
+                if act > 0 {
+                    Process::new(&cluster).run(&mut cluster, &mut usize::MAX.clone()).unwrap();
+                }
+                match act {
+                    1 => cluster.delete(&service),
+                    2 => cluster.turn(&service, ServiceType::Other),
+                    3 => cluster.request(&service, "192.0.2.4"),
+                    _ => {}
+                }
+                let mut budget = death;
+                Process::new(&cluster).run(&mut cluster, &mut budget).unwrap();
+                Process::new(&cluster).run(&mut cluster, &mut usize::MAX.clone()).unwrap();
+                let settled = cluster.check_settled();
+                assert_eq!(settled, Ok(()), "finalizer {finalizer}, act {act}, death after {death} effects");
+            }
+        }
+    }
+}

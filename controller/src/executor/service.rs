@@ -4,11 +4,13 @@
 use super::calls::{Refusal, limited};
 use super::{Executor, FIELD_MANAGER, Progress};
 use crate::effects::{Publication, Seen};
+use crate::intake::Reader;
 use crate::records::{Observation, Report};
 use herald_api::keys::condition;
 use herald_api::slim::Service;
 use herald_core::address::Vip;
 use herald_core::names::{ServiceKey, Uid};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -21,9 +23,15 @@ impl Executor {
         self.patch_status(service, json!({}), status, progress).await
     }
 
-    pub(super) async fn hold_service(&self, service: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
+    pub(super) async fn hold_service(
+        &self,
+        service: &ServiceKey,
+        condition: Option<&Condition>,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
         let Some(key) = self.reader.finalizer.as_deref() else { return Ok(()) };
-        self.patch_status(service, json!({ "finalizers": [key] }), json!({}), progress).await
+        let status = condition.map_or_else(|| json!({}), |condition| json!({ "conditions": [condition] }));
+        self.patch_status(service, json!({ "finalizers": [key] }), status, progress).await
     }
 
     pub(super) async fn let_go(&self, service: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
@@ -43,8 +51,7 @@ impl Executor {
         }
     }
 
-    /// The holder may lose the addresses when the API server itself says that it is gone, or no longer ours, or ours
-    /// without showing them. One that is no longer ours but shows them is cleared first.
+    /// Asks whether the holder may lose the addresses, and clears its status if that is what it takes.
     pub(super) async fn confirm_release(
         &self,
         holder: &ServiceKey,
@@ -54,33 +61,22 @@ impl Executor {
         progress: &mut Progress,
     ) -> Result<(), Refusal> {
         let service = limited(self.services(holder).get_opt(holder.name.as_ref())).await?;
-        let found = service.as_ref().and_then(|service| service.metadata.uid.as_deref());
-        let Some(service) = service.as_ref().filter(|_| found == Some(uid.as_str())) else {
-            progress.service_gone = true;
-            return Ok(());
-        };
-        let shown = shown(service);
-        let ours = self.reader.wants_address(service);
-        progress.service = seen(service);
-        progress.written.push(self.reader.service(service));
-        if ours && !stays_ours {
-            return Err(Refusal::Overtaken("the Service is ours again"));
+        if let Some(service) = service.as_ref().filter(|service| is_life(service, uid)) {
+            progress.service = seen(service);
+            progress.written.push(self.reader.service(service));
         }
-        if ours {
-            let still = shown.iter().flatten().any(|vip| vips.contains(vip));
-            return if still {
-                Err(Refusal::Overtaken("the Service's status shows the address again"))
-            } else {
+        match release(&self.reader, service.as_ref(), uid, vips, stays_ours) {
+            Release::Gone => {
+                progress.service_gone = true;
                 Ok(())
-            };
+            }
+            Release::Free => Ok(()),
+            Release::Clear => {
+                let status = json!({ "loadBalancer": { "ingress": [] } });
+                self.patch_status(holder, json!({}), status, progress).await
+            }
+            Release::Refused(why) => Err(Refusal::Overtaken(why)),
         }
-        // Anything else in its status is another controller's.
-        let all_ours = !shown.is_empty() && shown.iter().all(|shown| shown.is_some_and(|vip| vips.contains(&vip)));
-        if all_ours {
-            let status = json!({ "loadBalancer": { "ingress": [] } });
-            return self.patch_status(holder, json!({}), status, progress).await;
-        }
-        Ok(())
     }
 
     pub(super) async fn refetch_service(&self, key: &ServiceKey, progress: &mut Progress) -> Result<(), Refusal> {
@@ -113,6 +109,48 @@ impl Executor {
         progress.written.push(self.reader.service(&patched));
         Ok(())
     }
+}
+
+/// Whether a holder may lose addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// The Service is gone, or is another one of the same name.
+    Gone,
+    /// It may.
+    Free,
+    /// Once its status doesn't show them any more.
+    Clear,
+    /// It may not, and why.
+    Refused(&'static str),
+}
+
+/// Decides by what the API server itself says of the Service: it may lose the addresses when it is gone, or no longer
+/// ours, or ours without showing them. One that is no longer ours but shows them is cleared first.
+pub(crate) fn release(
+    reader: &Reader,
+    service: Option<&Service>,
+    uid: &Uid,
+    vips: &BTreeSet<Vip>,
+    stays_ours: bool,
+) -> Release {
+    let Some(service) = service.filter(|service| is_life(service, uid)) else { return Release::Gone };
+    let shown = shown(service);
+    if reader.wants_address(service) {
+        return if !stays_ours {
+            Release::Refused("the Service is ours again")
+        } else if shown.iter().flatten().any(|vip| vips.contains(vip)) {
+            Release::Refused("the Service's status shows the address again")
+        } else {
+            Release::Free
+        };
+    }
+    // Anything else in its status is another controller's.
+    let all_ours = !shown.is_empty() && shown.iter().all(|shown| shown.is_some_and(|vip| vips.contains(&vip)));
+    if all_ours { Release::Clear } else { Release::Free }
+}
+
+fn is_life(service: &Service, uid: &Uid) -> bool {
+    service.metadata.uid.as_deref() == Some(uid.as_str())
 }
 
 fn seen(service: &Service) -> Option<Seen> {

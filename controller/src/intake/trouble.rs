@@ -107,7 +107,11 @@ mod tests {
             Nature::Refused(sentence) => sentence,
             other => panic!("{code}: {other:?}"),
         };
-        assert!(say(404).contains("virtualips.herald-lb.io") && say(404).contains("deploy/crds"), "{}", say(404));
+        assert!(
+            say(404).contains("virtualips.herald-lb.io") && say(404).contains("kubectl apply -k deploy/"),
+            "{}",
+            say(404)
+        );
         assert!(say(403).contains("list and watch on virtualips.herald-lb.io"), "{}", say(403));
         assert!(say(401).contains("credentials"), "{}", say(401));
         assert_eq!(nature("nodes", &failed(410, "too old")), Nature::Expired);
