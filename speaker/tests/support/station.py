@@ -2,6 +2,7 @@
 
 Argument: the interface. Standard input: one JSON command a line:
   {"send": EXPRESSION}                          a scapy packet, or bytes
+  {"timed": true, "send": EXPRESSION}           also prints {"sent": TIME} of the first frame
   {"times": N, "send": EXPRESSION}              the same frame N times, as fast as possible
   {"flood": EXPRESSION, "rate": PPS, "for": S}  the same frame at a rate; prints {"flooded": N} at the end
   {"silent": true}                              stops printing frames: for floods
@@ -123,8 +124,11 @@ def main():
             silent = command["silent"]
         if "send" in command:
             data = bytes(eval(command["send"]))
+            at = time.time()
             for _ in range(command.get("times", 1)):
                 sock.send(data)
+            if command.get("timed"):
+                say({"sent": at})
         if "flood" in command:
             data = bytes(eval(command["flood"]))
             arguments = (sock, data, command["rate"], command["for"])

@@ -51,6 +51,11 @@ impl Station {
         self.command(&json!({ "send": packet }));
     }
 
+    /// Sends one frame and reports when: a value with `sent`, seconds since 1970.
+    pub(crate) fn send_timed(&mut self, packet: &str) {
+        self.command(&json!({ "send": packet, "timed": true }));
+    }
+
     /// Sends a frame many times, as fast as it goes.
     pub(crate) fn send_times(&mut self, times: u32, packet: &str) {
         self.command(&json!({ "send": packet, "times": times }));
