@@ -42,11 +42,6 @@ impl Askers {
         self.0.push(asker);
     }
 
-    /// When somebody asked last.
-    pub(crate) fn latest(&self) -> Option<Instant> {
-        self.0.last().map(|asker| asker.at)
-    }
-
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Asker> {
         self.0.iter()

@@ -30,6 +30,8 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct Presence {
     owned: bool,
+    /// When somebody asked last.
+    asked: Option<Instant>,
     askers: Askers,
     answers: Bucket,
     run: Option<Run>,
@@ -97,6 +99,7 @@ impl Segment {
         }
         let presence = self.vips.entry(vip).or_insert_with(|| Presence {
             owned: false,
+            asked: None,
             askers: Askers::default(),
             answers: Pace::answers(self.config.pacing),
             run: None,
@@ -188,6 +191,7 @@ impl Segment {
         if !presence.answers.take(now) {
             return refused;
         }
+        presence.asked = Some(now);
         if let Some(IpAddr::V4(address)) = question.asker {
             presence.askers.note(Asker { at: now, address, mac: question.mac }, share);
         }

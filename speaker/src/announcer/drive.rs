@@ -2,7 +2,7 @@
 
 use super::groups::Groups;
 use super::metrics::Metrics;
-use super::socket::{Batch, PacketSocket, wall_clock};
+use super::socket::{Batch, PacketSocket, raise_priority, wall_clock};
 use super::{Announcements, Config, Event, frames};
 use crate::links::Notices;
 use herald_core::announce::{Announcer, Effect, Event as WireEvent, Frame, Verdict};
@@ -69,6 +69,9 @@ impl Driver {
     /// Runs until it is told to stop or nobody is left to say what to announce. Every wait can be given up without loss:
     /// channels keep what was not taken, and frames stay in the kernel until they are read.
     pub(super) async fn run(mut self, mut inputs: Inputs, events: mpsc::Sender<Event>) {
+        if let Err(error) = raise_priority() {
+            tracing::info!(%error, "answers may come late on a busy node: no capability SYS_NICE");
+        }
         let links = inputs.links.borrow_and_update().clone();
         self.take_links(links);
         loop {

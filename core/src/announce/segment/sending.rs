@@ -113,9 +113,7 @@ impl Segment {
     fn begin_runs(&mut self, now: Instant, effects: &mut VecDeque<Effect>) {
         let mut starting = std::mem::take(&mut self.queues.to_start);
         starting.retain(|vip| self.vips.get(vip).is_some_and(|presence| presence.owned));
-        starting.sort_by_cached_key(|vip| {
-            (Reverse(self.vips.get(vip).and_then(|presence| presence.askers.latest())), *vip)
-        });
+        starting.sort_by_cached_key(|vip| (Reverse(self.vips.get(vip).and_then(|presence| presence.asked)), *vip));
         starting.dedup();
         for vip in starting {
             self.begin_run(vip, now, effects);

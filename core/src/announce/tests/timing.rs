@@ -99,7 +99,7 @@ fn vips_that_were_asked_for_most_recently_are_announced_first() {
 #[test]
 fn the_same_announcements_and_links_again_send_nothing() {
     let mut wire = Wire::owning([vip(VIP), vip(VIP6)]);
-    wire.pass(Duration::from_secs(60));
+    wire.pass(Duration::from_mins(1));
     wire.take();
     wire.own([vip(VIP), vip(VIP6)]);
     wire.relink(|_| {});
@@ -119,7 +119,7 @@ fn what_is_withdrawn_is_silent_at_once_and_for_ever() {
     wire.pass(Duration::from_millis(25));
     wire.take();
     wire.publish([], vips);
-    wire.pass(Duration::from_secs(300));
+    wire.pass(Duration::from_mins(5));
     assert_eq!(wire.take(), []);
     let withdrawn = wire.events.iter().filter(|event| matches!(event, Event::Withdrawn { .. })).count();
     assert_eq!(withdrawn, 1_000);
