@@ -106,7 +106,7 @@ mod tests {
                                  "lastTransitionTime": "2026-01-01T00:00:00Z" }],
             }))
             .unwrap();
-            super::runs(&status)
+            runs(&status)
         };
         assert_eq!((runs("True", false), runs("True", true), runs("False", false)), (true, false, false));
     }

@@ -17,10 +17,8 @@ pub(super) struct Territory {
 }
 
 impl Territory {
-    /// Divides the addresses: pools in the order of their precedence take what is left.
+    /// Divides the addresses: pools, in the order of their precedence, take what is left.
     pub(super) fn new<'a>(pools: impl Iterator<Item = &'a Pool>) -> Self {
-        let mut pools: Vec<_> = pools.collect();
-        pools.sort_by_key(|pool| pool.precedence());
         let mut territory = Self::default();
         for pool in pools {
             territory.ranges.insert(pool.name.clone(), Vec::new());

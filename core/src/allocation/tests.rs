@@ -310,6 +310,24 @@ fn an_overlapped_address_belongs_to_the_pool_that_comes_first() {
 }
 
 #[test]
+fn an_overlapped_address_satisfies_who_asks_for_either_pool() {
+    let mut cluster = Cluster::default();
+    cluster.pool("b", &["192.0.2.0/29"]);
+    cluster.service("web");
+    cluster.step();
+    cluster.pool("a", &["192.0.2.0/30"]);
+    for asked in ["a", "b"] {
+        cluster.change("web").pools = vec![asked.to_owned()];
+        let plan = cluster.plan();
+        assert_eq!(
+            (addresses(&plan, "web"), refusal(&plan, "web")),
+            (vec!["192.0.2.0".to_owned()], String::new()),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
 fn ranges_of_one_pool_may_overlap() {
     let mut cluster = Cluster::with_lan(&["192.0.2.4/30", "192.0.2.0/29", "192.0.2.5"]);
     cluster.service("web");

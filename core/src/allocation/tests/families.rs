@@ -111,3 +111,32 @@ fn of_two_addresses_of_one_family_the_requested_stays_then_the_published_then_th
     assert_eq!(cluster.addresses("web"), ["192.0.2.2"]);
     assert_eq!(cluster.plan().ledger.len(), 1, "the others are released");
 }
+
+#[test]
+fn a_family_given_out_along_with_a_requested_one_is_not_what_another_asks_for() {
+    let mut cluster = Cluster::with_lan(&["192.0.2.0/24", "2001:db8::/64"]);
+    let first = cluster.service("first");
+    (first.families, first.addresses) = (BOTH.to_vec(), vec![vip("192.0.2.7")]);
+    let second = cluster.service("second");
+    (second.families, second.addresses) = (vec![Family::V6], vec![vip("2001:db8::")]);
+    let plan = cluster.plan();
+    assert_eq!(
+        (addresses(&plan, "first"), addresses(&plan, "second")),
+        (vec!["192.0.2.7".to_owned(), "2001:db8::1".to_owned()], vec!["2001:db8::".to_owned()])
+    );
+}
+
+#[test]
+fn an_address_asked_for_in_vain_is_anybodys() {
+    let mut cluster = Cluster::with_lan(&["192.0.2.0/24", "2001:db8::/64"]);
+    let early = cluster.service("early");
+    (early.families, early.addresses) = (BOTH.to_vec(), vec![vip("192.0.2.7")]);
+    let vain = cluster.service("vain");
+    (vain.families, vain.require_all_families) = (BOTH.to_vec(), true);
+    vain.addresses = vec![vip("2001:db8::"), vip("203.0.113.7")];
+    cluster.service("web").families = vec![Family::V6];
+    let plan = cluster.plan();
+    assert!(refusal(&plan, "vain").starts_with("AddressNotInPool"), "{}", refusal(&plan, "vain"));
+    assert_eq!(addresses(&plan, "early"), ["192.0.2.7", "2001:db8::1"], "it came while the other's wish was open");
+    assert_eq!(addresses(&plan, "web"), ["2001:db8::"]);
+}
