@@ -9,6 +9,7 @@ Argument: the interface. Standard input: one JSON command a line:
 Standard output: {"ready": true}, then every ARP and ICMPv6 frame that was received, with the kernel's time.
 """
 
+import errno
 import json
 import logging
 import select
@@ -82,7 +83,12 @@ def is_wanted(data):
 
 def receive(sock):
     while True:
-        data, ancillary, _flags, address = sock.recvmsg(2048, 256)
+        try:
+            data, ancillary, _flags, address = sock.recvmsg(2048, 256)
+        except OSError as error:
+            if error.errno == errno.ENETDOWN:  # reported once when the interface goes down; it may come back
+                continue
+            raise
         if address[2] == OUTGOING or silent or not is_wanted(data):
             continue
         at = time.time()

@@ -85,14 +85,23 @@ impl Station {
 
     /// As [`Station::expect`] with a deadline of one's own.
     pub(crate) fn expect_within(&self, within: Duration, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.find_within(within, wanted)
+            .unwrap_or_else(|others| panic!("waited {within:?} for {what}; seen instead: {others:#?}"))
+    }
+
+    /// Waits for a frame that may not come.
+    ///
+    /// # Errors
+    /// The frames that came instead.
+    pub(crate) fn find_within(&self, within: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value, Vec<Value>> {
         let mut others = Vec::new();
         let deadline = now() + within;
         loop {
             match self.frames.recv_timeout(deadline.saturating_duration_since(now())) {
-                Ok(frame) if wanted(&frame) => return frame,
+                Ok(frame) if wanted(&frame) => return Ok(frame),
                 Ok(frame) => others.push(frame),
-                Err(RecvTimeoutError::Timeout) => panic!("waited {within:?} for {what}; seen instead: {others:#?}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("station.py ended while {what} was awaited"),
+                Err(RecvTimeoutError::Timeout) => return Err(others),
+                Err(RecvTimeoutError::Disconnected) => panic!("station.py has ended; it said why above"),
             }
         }
     }

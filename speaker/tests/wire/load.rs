@@ -6,28 +6,46 @@
 use crate::site::{OTHER_VIP, OTHER_VIP6, Site, VIP, VIP6, answers, question};
 use std::cell::Cell;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Questions asked one after the other, each once the one before is answered: how long each took, in seconds, sorted.
+/// One measures at a time.
+static MEASURING: Mutex<()> = Mutex::new(());
+
+fn measuring() -> MutexGuard<'static, ()> {
+    // That another measurement has failed says nothing about this one.
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Questions asked one after the other, each once the one before is answered: how long each took, in seconds, sorted. As a
+/// host does, it asks again after a second.
 fn latencies(site: &mut Site, address: &str, questions: usize) -> Vec<f64> {
     let question = question(&site.client.mac, address);
-    let mut latencies: Vec<_> = (0..questions)
-        .map(|_| {
-            site.station.send_timed(&question);
-            let (sent, answered) = (Cell::new(None), Cell::new(None));
-            // The answer may be reported before the sending.
-            site.station.expect("the time of sending and of the answer", |frame| {
-                if frame["sent"].is_number() {
-                    sent.set(frame["sent"].as_f64());
-                }
-                if answers(frame, address) {
-                    answered.set(frame["at"].as_f64());
-                }
-                sent.get().is_some() && answered.get().is_some()
-            });
-            answered.get().expect("a time") - sent.get().expect("a time")
-        })
-        .collect();
+    let mut unanswered = 0;
+    let mut latencies = Vec::new();
+    while latencies.len() < questions {
+        site.station.send_timed(&question);
+        let (sent, answered) = (Cell::new(None), Cell::new(None));
+        // The answer may be reported before the sending.
+        let both = site.station.find_within(Duration::from_secs(1), |frame| {
+            if frame["sent"].is_number() {
+                sent.set(frame["sent"].as_f64());
+            }
+            if answers(frame, address) {
+                answered.set(frame["at"].as_f64());
+            }
+            sent.get().is_some() && answered.get().is_some()
+        });
+        match both {
+            Ok(_) => latencies.push(answered.get().expect("a time") - sent.get().expect("a time")),
+            Err(_) => unanswered += 1,
+        }
+        assert!(
+            unanswered <= 3,
+            "{unanswered} of {} questions for {address} not answered within a second",
+            latencies.len()
+        );
+    }
     latencies.sort_by(f64::total_cmp);
     latencies
 }
@@ -40,6 +58,7 @@ fn show(what: &str, sorted: &[f64]) -> f64 {
 
 #[test]
 fn item_15_answers_come_at_once_idle_and_on_a_busy_machine() {
+    let _alone = measuring();
     let mut site = Site::owning(&[VIP, VIP6]);
     let idle = latencies(&mut site, VIP, 300);
     assert!(show("ARP, nothing else asked of this test", &idle) < 5.0);
@@ -51,12 +70,15 @@ fn item_15_answers_come_at_once_idle_and_on_a_busy_machine() {
     let busy: Vec<_> = (0..4 * cores).map(|_| site.node.namespace.start(&mut loops)).collect();
     let latencies = latencies(&mut site, VIP, 200);
     drop(busy);
+    let (half, most) = site.speaker.answer_latency();
+    println!("within the node, of all: half <= {:.3} ms, 99 % <= {:.3} ms", half * 1e3, most * 1e3);
     assert!(show("ARP, 4 busy loops for each core", &latencies) < 50.0);
 }
 
 #[test]
 fn item_16_a_flood_for_one_vip_is_limited_and_leaves_others_answered() {
     const SECONDS: u32 = 2;
+    let _alone = measuring();
     let mut site = Site::owning(&[VIP, OTHER_VIP, OTHER_VIP6]);
     // The flood comes from a host of its own, so that its frames don't queue before the questions that are timed.
     let flooder = site.lan.attach("flooder", &[]);

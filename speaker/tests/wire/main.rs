@@ -9,6 +9,7 @@ mod support;
 
 mod arp;
 mod arp_announcing;
+mod interfaces;
 mod load;
 mod ndp;
 mod ndp_groups;

@@ -176,13 +176,14 @@ fn item_29_the_router_flag_is_the_same_from_all_nodes() {
 
 #[test]
 fn item_32_without_link_local_address_a_sentence_says_so_and_ipv4_goes_on() {
-    let mut site = Site::with(Config::default());
-    site.node.namespace.run("ip link set dev eth0 addrgenmode none");
-    site.node.namespace.run("ip -6 address flush dev eth0 scope link");
-    eventually("the link-local address to be gone", PATIENCE, || {
-        let shown = site.node.namespace.run("ip -6 address show dev eth0 scope link");
-        if shown.contains("fe80") { Err(shown) } else { Ok(()) }
-    });
+    let lan = Lan::new();
+    let node = lan.attach("node", &[]);
+    node.namespace.run("ip link set dev eth0 addrgenmode none");
+    node.namespace.run("ip -6 address flush dev eth0 scope link");
+    let client = lan.attach("client", &[]);
+    let station = Station::listen(&client.namespace, "eth0");
+    let speaker = Speaker::start(&node.namespace);
+    let mut site = Site { lan, node, speaker, client, station };
     let vips = [VIP6, OTHER_VIP];
     site.speaker.publish(site.node.index, &vips, &vips);
     let hindered = site.speaker.expect_event("the hindrance", |event| matches!(event, Event::Hindered { .. }));

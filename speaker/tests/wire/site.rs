@@ -128,6 +128,22 @@ impl Speaker {
         line.map_or(0, |value| value.parse().expect("a number"))
     }
 
+    /// From a question's arrival in the kernel to its answer's departure: the bounds, in seconds, that half and 99 % of
+    /// the answers so far kept.
+    pub(crate) fn answer_latency(&self) -> (f64, f64) {
+        let total = self.counter("answer_latency_seconds_count");
+        let bound = |percent: u64| {
+            let mut bound = 20e-6;
+            while self.counter(&format!("answer_latency_seconds_bucket{{le=\"{bound:?}\"}}")) * 100 < total * percent
+                && bound < 1.0
+            {
+                bound *= 2.0;
+            }
+            bound
+        };
+        (bound(50), bound(99))
+    }
+
     /// Waits until a counter has reached a value.
     pub(crate) fn expect_counter(&self, name: &str, value: u64) {
         eventually(&format!("{name} = {value}"), Duration::from_secs(5), || {
