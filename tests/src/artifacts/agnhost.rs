@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::image::{Config, Layer, Spec};
+use super::linking::libraries;
+use super::output::output;
 use super::packages::find;
 
 /// The suite of the pinned release asks for this one (`test/utils/image/manifest.go`).
@@ -76,20 +78,4 @@ fn installed(program: &str) -> Result<PathBuf> {
 fn applets(busybox: &Path) -> Result<Vec<String>> {
     let listed = output(Command::new(busybox).arg("--list"))?;
     Ok(listed.lines().filter(|applet| !NO_APPLETS.contains(applet)).map(str::to_owned).collect())
-}
-
-/// The paths of the loader and the libraries of a program.
-pub(super) fn libraries(program: &Path) -> Result<Vec<String>> {
-    let listed = output(Command::new("ldd").arg(program))?;
-    // "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x..)", "/lib64/ld-linux-x86-64.so.2 (0x..)", "linux-vdso.so.1 (0x..)"
-    let path = |line: &str| line.split_whitespace().find(|word| word.starts_with('/')).map(str::to_owned);
-    Ok(listed.lines().filter_map(path).collect())
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?} can't be started"))?;
-    if !output.status.success() {
-        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }

@@ -7,6 +7,9 @@ mod cache;
 mod daemons;
 mod go;
 pub mod image;
+mod ingress;
+mod linking;
+mod output;
 mod packages;
 mod progress;
 #[cfg(test)]
@@ -21,6 +24,7 @@ pub use self::agnhost::NAME as AGNHOST;
 pub use self::cache::{CACHE_VARIABLE, Cache};
 pub use self::daemons::{Daemons, Profile};
 pub use self::image::Image;
+pub use self::ingress::{INGRESS, INGRESS_CONFIGURATION, ensure_ingress};
 pub use self::progress::{Progress, Step};
 
 use self::go::{CONTAINER_PROGRAMS, CONTAINERD, COREDNS, KUBERNETES, SUITE};

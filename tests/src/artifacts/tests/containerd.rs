@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use super::super::{Artifacts, Progress};
+use super::super::{Artifacts, Progress, ensure_ingress};
 use super::Scratch;
 
 /// Runs until dropped, with all its files in one directory.
@@ -76,9 +76,10 @@ fn containerd_imports_every_image_under_its_name_and_unpacks_it() {
     let artifacts = Artifacts::ensure(Progress::stderr()).unwrap();
     let scratch = Scratch::new();
     let containerd = Containerd::start(&artifacts, &scratch);
-    for image in [&artifacts.pause, &artifacts.coredns, &artifacts.agnhost] {
+    let ingress = ensure_ingress(Progress::stderr()).unwrap();
+    for image in artifacts.images().into_iter().chain([&ingress]) {
         containerd.ctr(&["images", "import", "--local", "--snapshotter", "native", &image.archive.to_string_lossy()]);
-        let check = containerd.ctr(&["images", "check", "--snapshotter", "native", &format!("name=={}", image.name)]);
+        let check = containerd.ctr(&["images", "check", "--snapshotter", "native", &format!("name~={}$", image.name)]);
         assert!(check.contains(&image.name) && check.contains("complete"), "{}:\n{check}", image.name);
     }
 }
