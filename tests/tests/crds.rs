@@ -2,10 +2,10 @@
 //! says what to write instead. No controller runs: these rules hold without one.
 
 use anyhow::{Context, Result, ensure};
-use herald_tests::lab::{Options, Seen, SharedLab, Stage, eventually};
+use herald_tests::lab::{Options, Seen, SharedLab, eventually};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
-use kube::{Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -27,9 +27,10 @@ const SERVED_WITHIN: Duration = Duration::from_secs(20);
 const ACCEPTED: &str = "accepted";
 
 /// Runs a test where the definitions are served.
-async fn with_definitions(test: impl AsyncFnOnce(&Stage<'_>) -> Result<()>) -> Result<()> {
-    LAB.run(async |stage| {
-        let definitions: Api<CustomResourceDefinition> = stage.cluster();
+async fn with_definitions(test: impl AsyncFnOnce(&Client) -> Result<()>) -> Result<()> {
+    LAB.run(async |lab| {
+        let client = lab.client().await?;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         for definition in herald_api::crds::all() {
             let name = definition.name_any();
             let applied = PatchParams::apply("herald-tests").force();
@@ -42,33 +43,33 @@ async fn with_definitions(test: impl AsyncFnOnce(&Stage<'_>) -> Result<()>) -> R
             })
             .await?;
         }
-        test(stage).await
+        test(&client).await
     })
     .await
 }
 
 /// What the API server would say to an object: [`ACCEPTED`], or its refusal.
-async fn verdict<K>(stage: &Stage<'_>, name: &str, spec: Value) -> Result<String>
+async fn verdict<K>(client: &Client, name: &str, spec: Value) -> Result<String>
 where
     K: Resource<DynamicType = ()>,
 {
-    say::<K>(stage, name, spec, true).await
+    say::<K>(client, name, spec, true).await
 }
 
 /// What the API server says to an object, which is there afterwards if it was accepted.
-async fn created<K>(stage: &Stage<'_>, name: &str, spec: Value) -> Result<String>
+async fn created<K>(client: &Client, name: &str, spec: Value) -> Result<String>
 where
     K: Resource<DynamicType = ()>,
 {
-    say::<K>(stage, name, spec, false).await
+    say::<K>(client, name, spec, false).await
 }
 
-async fn say<K>(stage: &Stage<'_>, name: &str, spec: Value, dry_run: bool) -> Result<String>
+async fn say<K>(client: &Client, name: &str, spec: Value, dry_run: bool) -> Result<String>
 where
     K: Resource<DynamicType = ()>,
 {
     let kind = ApiResource::erase::<K>(&());
-    let objects: Api<DynamicObject> = Api::all_with(stage.client(), &kind);
+    let objects: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
     let object = json!({
         "apiVersion": kind.api_version, "kind": kind.kind, "metadata": { "name": name }, "spec": spec,
     });

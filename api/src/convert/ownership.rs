@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn bar_of(metadata: Value, spec: Value, ready: &str) -> Option<Bar> {
+    fn bar_of(metadata: &Value, spec: &Value, ready: &str) -> Option<Bar> {
         let status = json!({ "conditions": [{ "type": "Ready", "status": ready }] });
         bar(&serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).unwrap())
     }
@@ -81,20 +81,20 @@ mod tests {
             [("false", false), ("False", false), ("0", false), ("true", true), ("", true), ("no", true)]
         {
             let metadata = json!({ "name": "n", "labels": { keys::EXCLUDE_NODE_LABEL: value } });
-            assert_eq!(bar_of(metadata, json!({}), "True"), excluded.then_some(Bar::Label), "{value:?}");
+            assert_eq!(bar_of(&metadata, &json!({}), "True"), excluded.then_some(Bar::Label), "{value:?}");
         }
     }
 
     #[test]
     fn a_node_about_to_go_or_not_ready_is_barred_and_a_cordoned_one_is_not() {
         let metadata = || json!({ "name": "n" });
-        assert_eq!(bar_of(metadata(), json!({ "unschedulable": true }), "True"), None);
-        assert_eq!(bar_of(metadata(), json!({}), "Unknown"), Some(Bar::NotReady));
-        assert_eq!(bar_of(metadata(), json!({}), "False"), Some(Bar::NotReady));
+        assert_eq!(bar_of(&metadata(), &json!({ "unschedulable": true }), "True"), None);
+        assert_eq!(bar_of(&metadata(), &json!({}), "Unknown"), Some(Bar::NotReady));
+        assert_eq!(bar_of(&metadata(), &json!({}), "False"), Some(Bar::NotReady));
         let taints = json!({ "taints": [{ "key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule" }] });
-        assert_eq!(bar_of(metadata(), taints, "True"), Some(Bar::Taint));
+        assert_eq!(bar_of(&metadata(), &taints, "True"), Some(Bar::Taint));
         let leaving = json!({ "name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z" });
-        assert_eq!(bar_of(leaving, json!({}), "True"), Some(Bar::Deletion));
+        assert_eq!(bar_of(&leaving, &json!({}), "True"), Some(Bar::Deletion));
     }
 
     #[test]

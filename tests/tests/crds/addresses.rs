@@ -3,15 +3,15 @@
 use super::*;
 use herald_api::AddressPool;
 
-async fn said_of(stage: &Stage<'_>, entry: &str) -> Result<String> {
-    verdict::<AddressPool>(stage, "lan", json!({ "addresses": [entry] })).await
+async fn said_of(client: &Client, entry: &str) -> Result<String> {
+    verdict::<AddressPool>(client, "lan", json!({ "addresses": [entry] })).await
 }
 
 /// Each entry with what must be said of it.
 async fn check(entries: &[(&str, &str)]) -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         for (entry, text) in entries {
-            expect(entry, &said_of(stage, entry).await?, &["spec.addresses[0]", text])?;
+            expect(entry, &said_of(client, entry).await?, &["spec.addresses[0]", text])?;
         }
         Ok(())
     })
@@ -20,7 +20,7 @@ async fn check(entries: &[(&str, &str)]) -> Result<()> {
 
 #[tokio::test]
 async fn every_form_of_range_is_taken() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         for entry in [
             "192.0.2.0/24",
             "192.0.2.10-192.0.2.20",
@@ -32,7 +32,7 @@ async fn every_form_of_range_is_taken() -> Result<()> {
             "2001:db8::ffff-2001:db8:0:0:1::",
             "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fff0-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         ] {
-            expect(entry, &said_of(stage, entry).await?, &[ACCEPTED])?;
+            expect(entry, &said_of(client, entry).await?, &[ACCEPTED])?;
         }
         Ok(())
     })

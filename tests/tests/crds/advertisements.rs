@@ -6,7 +6,7 @@ use kube::api::PostParams;
 
 #[tokio::test]
 async fn an_advertisement_names_interfaces_and_nodes_that_can_be() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         let selector = json!({ "matchLabels": { "rack": "a" } });
         let interfaces = "must hold names of interfaces such as eth0, or patterns with * and ? such as bond*";
         for (spec, text) in [
@@ -22,7 +22,7 @@ async fn an_advertisement_names_interfaces_and_nodes_that_can_be() -> Result<()>
             (json!({ "fanOut": true }), "field not declared in schema"),
         ] {
             let what = spec.to_string();
-            expect(&what, &verdict::<L2Advertisement>(stage, "lan", spec).await?, &[text])?;
+            expect(&what, &verdict::<L2Advertisement>(client, "lan", spec).await?, &[text])?;
         }
         Ok(())
     })
@@ -31,10 +31,10 @@ async fn an_advertisement_names_interfaces_and_nodes_that_can_be() -> Result<()>
 
 #[tokio::test]
 async fn a_speaker_has_a_status_and_nothing_to_configure() -> Result<()> {
-    with_definitions(async |stage| {
-        let refusal = verdict::<Speaker>(stage, "node-1", json!({ "interface": "eth0" })).await?;
+    with_definitions(async |client| {
+        let refusal = verdict::<Speaker>(client, "node-1", json!({ "interface": "eth0" })).await?;
         expect("a spec", &refusal, &["spec", "field not declared in schema"])?;
-        let speakers: Api<Speaker> = stage.cluster();
+        let speakers: Api<Speaker> = Api::all(client.clone());
         speakers
             .create(&PostParams::default(), &Speaker::new("crds-node", herald_api::speaker::SpeakerSpec {}))
             .await?;

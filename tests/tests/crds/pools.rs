@@ -11,13 +11,13 @@ fn pool(mut fields: Value) -> Value {
 
 #[tokio::test]
 async fn five_lines_are_a_pool_and_defaults_are_filled_in() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         expect(
             "a pool",
-            &created::<AddressPool>(stage, "five-lines", json!({ "addresses": ["192.0.2.0/24"] })).await?,
+            &created::<AddressPool>(client, "five-lines", json!({ "addresses": ["192.0.2.0/24"] })).await?,
             &[ACCEPTED],
         )?;
-        let pools: Api<AddressPool> = stage.cluster();
+        let pools: Api<AddressPool> = Api::all(client.clone());
         let spec = serde_json::to_value(pools.get("five-lines").await?.spec)?;
         pools.delete("five-lines", &kube::api::DeleteParams::default()).await?;
         let expected =
@@ -30,16 +30,20 @@ async fn five_lines_are_a_pool_and_defaults_are_filled_in() -> Result<()> {
 
 #[tokio::test]
 async fn the_largest_pool_is_taken_and_a_larger_one_refused() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         // The dearest entries to check: every prefix length of both ends is compared.
         let entry =
             |number| format!("2001:db8:ffff:ffff:ffff:ffff:ffff:{number:x}-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");
         let most: Vec<_> = (0..256).map(entry).collect();
-        expect("256 entries", &verdict::<AddressPool>(stage, "lan", json!({ "addresses": most })).await?, &[ACCEPTED])?;
+        expect(
+            "256 entries",
+            &verdict::<AddressPool>(client, "lan", json!({ "addresses": most })).await?,
+            &[ACCEPTED],
+        )?;
         let more: Vec<_> = (0..257).map(|number| format!("192.0.{}.{}", number / 256, number % 256)).collect();
-        let refusal = verdict::<AddressPool>(stage, "lan", json!({ "addresses": more })).await?;
+        let refusal = verdict::<AddressPool>(client, "lan", json!({ "addresses": more })).await?;
         expect("257 entries", &refusal, &["spec.addresses: Too many: 257: must have at most 256 items"])?;
-        let refusal = verdict::<AddressPool>(stage, "lan", json!({ "addresses": [] })).await?;
+        let refusal = verdict::<AddressPool>(client, "lan", json!({ "addresses": [] })).await?;
         expect("no entry", &refusal, &["spec.addresses", "at least 1"])
     })
     .await
@@ -47,7 +51,7 @@ async fn the_largest_pool_is_taken_and_a_larger_one_refused() -> Result<()> {
 
 #[tokio::test]
 async fn fields_that_say_nothing_are_refused_by_name() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         for (fields, texts) in [
             (json!({ "priority": -1 }), ["spec.priority", "greater than or equal to 0"]),
             (json!({ "advertise": "Everywhere" }), ["spec.advertise", "\"Default\", \"Selected\""]),
@@ -60,12 +64,12 @@ async fn fields_that_say_nothing_are_refused_by_name() -> Result<()> {
             (json!({ "sharing": "Never" }), ["sharing", "field not declared in schema"]),
         ] {
             let what = fields.to_string();
-            expect(&what, &verdict::<AddressPool>(stage, "lan", pool(fields)).await?, &texts)?;
+            expect(&what, &verdict::<AddressPool>(client, "lan", pool(fields)).await?, &texts)?;
         }
         let long = "a".repeat(254);
         expect(
             "a long name",
-            &verdict::<AddressPool>(stage, &long, pool(json!({}))).await?,
+            &verdict::<AddressPool>(client, &long, pool(json!({}))).await?,
             &["metadata.name", "no more than 253"],
         )
     })
@@ -74,7 +78,7 @@ async fn fields_that_say_nothing_are_refused_by_name() -> Result<()> {
 
 #[tokio::test]
 async fn selectors_are_those_of_kubernetes() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         let values = "operators In and NotIn need at least one of values, Exists and DoesNotExist take none";
         for (selector, text) in [
             (json!({ "matchLabels": { "app.kubernetes.io/name": "web" } }), ACCEPTED),
@@ -102,7 +106,7 @@ async fn selectors_are_those_of_kubernetes() -> Result<()> {
                 let what = format!("{field} {selector}");
                 expect(
                     &what,
-                    &verdict::<AddressPool>(stage, "lan", pool(json!({ field: selector.clone() }))).await?,
+                    &verdict::<AddressPool>(client, "lan", pool(json!({ field: selector.clone() }))).await?,
                     &[text],
                 )?;
             }

@@ -17,7 +17,7 @@ fn held(holder: Value) -> Value {
 
 #[tokio::test]
 async fn only_the_address_in_its_one_spelling_is_a_name() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         let canonical = "must be an IPv4 or IPv6 address in its canonical form";
         for (name, address, text) in [
             ("192.0.2.10", "192.0.2.10", ACCEPTED),
@@ -35,7 +35,7 @@ async fn only_the_address_in_its_one_spelling_is_a_name() -> Result<()> {
         ] {
             expect(
                 &format!("{name} for {address}"),
-                &verdict::<VirtualIP>(stage, name, unheld(address)).await?,
+                &verdict::<VirtualIP>(client, name, unheld(address)).await?,
                 &[text],
             )?;
         }
@@ -46,13 +46,13 @@ async fn only_the_address_in_its_one_spelling_is_a_name() -> Result<()> {
 
 #[tokio::test]
 async fn the_name_the_ledger_writes_is_the_name_the_api_server_wants() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         for address in ["192.0.2.10", "2001:db8::10", "fd00:1:22:333:4444:5:66:777", "2001:db8:0:0:1::"] {
             let vip = herald_core::address::Vip::new(address.parse()?)?;
             let entry = herald_core::allocation::LedgerEntry { pool: "lan".into(), holder: None };
             let object = herald_api::convert::ledger::object(vip, &entry);
             let spec = serde_json::to_value(&object.spec)?;
-            expect(address, &verdict::<VirtualIP>(stage, &object.name_any(), spec).await?, &[ACCEPTED])?;
+            expect(address, &verdict::<VirtualIP>(client, &object.name_any(), spec).await?, &[ACCEPTED])?;
         }
         Ok(())
     })
@@ -61,15 +61,15 @@ async fn the_name_the_ledger_writes_is_the_name_the_api_server_wants() -> Result
 
 #[tokio::test]
 async fn an_address_is_created_once_and_never_changes() -> Result<()> {
-    with_definitions(async |stage| {
-        let objects: Api<VirtualIP> = stage.cluster();
+    with_definitions(async |client| {
+        let objects: Api<VirtualIP> = Api::all(client.clone());
         let spec = unheld("192.0.2.99");
-        expect("an address", &created::<VirtualIP>(stage, "192.0.2.99", spec.clone()).await?, &[ACCEPTED])?;
+        expect("an address", &created::<VirtualIP>(client, "192.0.2.99", spec.clone()).await?, &[ACCEPTED])?;
         let again = VirtualIP::new("192.0.2.99", serde_json::from_value(spec)?);
         let twice = objects.create(&kube::api::PostParams::default(), &again).await;
-        let other = verdict::<VirtualIP>(stage, "192.0.2.99", unheld("192.0.2.98")).await?;
+        let other = verdict::<VirtualIP>(client, "192.0.2.99", unheld("192.0.2.98")).await?;
         let moved = json!({ "address": "192.0.2.99", "pool": "dmz", "holders": [] });
-        let moved = verdict::<VirtualIP>(stage, "192.0.2.99", moved).await?;
+        let moved = verdict::<VirtualIP>(client, "192.0.2.99", moved).await?;
         objects.delete("192.0.2.99", &kube::api::DeleteParams::default()).await?;
         let refused = matches!(&twice, Err(kube::Error::Api(status)) if status.is_already_exists());
         ensure!(refused, "a second create gives {twice:?}");
@@ -81,7 +81,7 @@ async fn an_address_is_created_once_and_never_changes() -> Result<()> {
 
 #[tokio::test]
 async fn a_holder_is_one_service_with_real_ports() -> Result<()> {
-    with_definitions(async |stage| {
+    with_definitions(async |client| {
         let web =
             json!({ "namespace": "default", "name": "web", "uid": "u1", "ports": [{ "protocol": "TCP", "port": 80 }] });
         let with = |field: &str, value: Value| {
@@ -99,7 +99,7 @@ async fn a_holder_is_one_service_with_real_ports() -> Result<()> {
             (with("ports", json!([{ "protocol": "TCP", "port": 65536 }])), ["port", "less than or equal to 65535"]),
         ] {
             let what = spec.to_string();
-            expect(&what, &verdict::<VirtualIP>(stage, "192.0.2.10", spec).await?, &texts)?;
+            expect(&what, &verdict::<VirtualIP>(client, "192.0.2.10", spec).await?, &texts)?;
         }
         Ok(())
     })
