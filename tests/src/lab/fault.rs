@@ -12,13 +12,16 @@ use super::Lab;
 use super::cleanup::cgroup_roots;
 use super::process::{Descendant, ProcessId};
 use super::room::netns_name;
-use super::topology::{CONTROL_PLANE, SWITCH, ip};
+use super::topology::{CLIENT, CONTROL_PLANE, FAR_INTERFACE, LAN_INTERFACE, ROUTER, SWITCH, ip};
 
 /// The process meant when none is named.
 pub const SPEAKER: &str = "herald-speaker";
 
 /// The period over which a starved process' share of a CPU is counted, in microseconds.
 const STARVING_PERIOD: u32 = 100_000;
+
+/// The MTU of every link when nothing is broken, in bytes.
+const MTU: u16 = 1500;
 
 impl Lab {
     /// The node's LAN cable is pulled: it loses its carrier, the others see silence. The management network goes on.
@@ -89,6 +92,15 @@ impl Lab {
         self.nft(&format!("table netdev {table} {{}}\ndelete table netdev {table}\n"))
     }
 
+    /// Sets the MTU (68 to 65535 bytes; IPv6 needs 1280) of the link between the router and the client behind it.
+    pub fn set_far_mtu(&self, bytes: u16) -> Result<()> {
+        for (host, interface) in [(ROUTER, FAR_INTERFACE), (CLIENT, LAN_INTERFACE)] {
+            let namespace = netns_name(self.name(), host);
+            ip(&["-n", &namespace], &format!("link set {interface} mtu {bytes}\n"))?;
+        }
+        Ok(())
+    }
+
     /// Kills a node's processes of this name (`SIGKILL`); its kernel and everything else goes on.
     pub fn kill(&self, node: &str, command: &str) -> Result<()> {
         self.signal(node, command, Signal::SIGKILL)
@@ -130,6 +142,7 @@ impl Lab {
     /// Mends everything that may be broken: links, losses, stopped and starved processes, power.
     pub async fn heal(&self) -> Result<()> {
         self.feed()?;
+        self.set_far_mtu(MTU)?;
         for node in self.nodes() {
             self.mend_loss(node.name())?;
             for one in node.room().init().iter().flat_map(ProcessId::descendants) {

@@ -28,6 +28,8 @@ pub const ROUTER: &str = "router";
 pub const BRIDGE: &str = "lan";
 /// A host's interface on the LAN.
 pub const LAN_INTERFACE: &str = "eth0";
+/// The router's interface towards the client.
+pub const FAR_INTERFACE: &str = "far";
 /// A host's interface on the management network.
 pub const MANAGEMENT_INTERFACE: &str = "mgmt0";
 
@@ -116,7 +118,7 @@ fn links(options: &Options, index: u8) -> Result<String> {
     for host in [ROUTER, LAN_CLIENT] {
         link(SWITCH, host, host, LAN_INTERFACE, "")?;
     }
-    link(ROUTER, "far", CLIENT, LAN_INTERFACE, "")?;
+    link(ROUTER, FAR_INTERFACE, CLIENT, LAN_INTERFACE, "")?;
     link(CONTROL_PLANE, CLIENT, CLIENT, MANAGEMENT_INTERFACE, "")?;
     for number in 1..=options.nodes {
         let node = node_name(number);
@@ -202,7 +204,7 @@ fn control_plane(options: &Options, index: u8) -> Result<String> {
 
 fn router(options: &Options) -> Result<String> {
     let mut batch = interface(LAN_INTERFACE, &[(ROUTER_V4.into(), 24), (ROUTER_V6.into(), 64)])?;
-    batch += &interface("far", &[(FAR_ROUTER_V4.into(), 24), (FAR_ROUTER_V6.into(), 64)])?;
+    batch += &interface(FAR_INTERFACE, &[(FAR_ROUTER_V4.into(), 24), (FAR_ROUTER_V6.into(), 64)])?;
     for node in (1..=options.nodes).map(NodeAddresses::of) {
         writeln!(batch, "route add {} via {}", node.pods_v4(), node.v4())?;
         writeln!(batch, "route add {} via {}", node.pods_v6(), node.v6())?;
