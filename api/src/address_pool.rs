@@ -46,10 +46,9 @@ pub struct AddressPoolSpec {
     pub namespace_selector: Option<LabelSelector>,
     /// Only Services in these namespaces may use the pool; empty admits all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 256),
-        inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
-    )]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    #[x_kube(validation = Rule::new("self.all(name, !format.dns1123Label().validate(name).hasValue())")
+        .message("must hold names of namespaces: small letters, digits and dashes"))]
     pub namespaces: Vec<String>,
     /// Where the pool's addresses are announced.
     #[serde(default)]
