@@ -118,7 +118,8 @@ fn start_announcer(
 async fn api_config(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {
     let mut config = match kubeconfig {
         Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("reading --kubeconfig {}", path.display()))?;
+            let file =
+                Kubeconfig::read_from(path).with_context(|| format!("reading --kubeconfig {}", path.display()))?;
             let options = KubeConfigOptions::default();
             let loaded = Config::from_custom_kubeconfig(file, &options).await;
             loaded.with_context(|| format!("--kubeconfig {} can't be used", path.display()))?

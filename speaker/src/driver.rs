@@ -141,7 +141,8 @@ impl Driver {
     fn member(&self, mac: MacAddr) -> Option<NodeName> {
         let mac = mac.to_string();
         let mut speakers = self.parts.intake.world().speakers.records().iter();
-        let has = |status: &herald_api::speaker::SpeakerStatus| status.segments.iter().any(|segment| segment.mac == mac);
+        let has =
+            |status: &herald_api::speaker::SpeakerStatus| status.segments.iter().any(|segment| segment.mac == mac);
         speakers.find(|(node, speaker)| **node != self.parts.node && has(&speaker.status)).map(|(node, _)| node.clone())
     }
 
@@ -149,6 +150,7 @@ impl Driver {
         self.parts.metrics.wrote(outcome);
         if *outcome == Outcome::Failed {
             self.retry = Some(clock() + RETRY);
+            self.parts.intake.doubt();
         }
         false
     }
@@ -177,11 +179,8 @@ impl Driver {
         let node = self.parts.node.clone();
         let myself = Myself { node: &node, links: &links, draining: self.stopping.is_some() };
         let picture = Picture::new(self.parts.intake.world(), myself);
-        let past = Past {
-            held: &self.duties.owned,
-            relieved: self.heard.relieved(),
-            silenced: &self.heard.silenced(now),
-        };
+        let past =
+            Past { held: &self.duties.owned, relieved: self.heard.relieved(), silenced: &self.heard.silenced(now) };
         let mut duties = Duties::new(&picture, myself, past);
         if self.parts.guard.prepare(&picture.table, now).is_err() {
             // What the kernel can't guard must not draw traffic here; what it guards already goes on.
@@ -270,7 +269,10 @@ impl Driver {
         let is_blind = self.parts.links.borrow().is_empty();
         if is_blind && !self.blind_said {
             let wanted = self.parts.interfaces.wanted();
-            tracing::error!(interfaces = wanted, "no Ethernet interface is named by --interfaces: nothing is announced");
+            tracing::error!(
+                interfaces = wanted,
+                "no Ethernet interface is named by --interfaces: nothing is announced"
+            );
         }
         self.blind_said = is_blind;
         self.tell_lacking(if is_missing { vec!["a Node of the name given by --node-name"] } else { Vec::new() });

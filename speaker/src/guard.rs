@@ -115,7 +115,10 @@ impl Native {
         };
         let sentence = chain(&error);
         if self.failure.as_ref() != Some(&sentence) {
-            tracing::error!(error = sentence, "the kernel refuses the rules that guard the addresses: none is announced anew");
+            tracing::error!(
+                error = sentence,
+                "the kernel refuses the rules that guard the addresses: none is announced anew"
+            );
         }
         self.failure = Some(sentence);
         self.added = None;

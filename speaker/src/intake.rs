@@ -9,11 +9,9 @@ mod trouble;
 mod watches;
 
 pub use mirror::{Mirror, Reading, Seen};
-pub use records::{
-    EndpointRecord, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, SpeakerRecord, VipRecord,
-};
-pub(crate) use trouble::chain;
+pub use records::{EndpointRecord, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, SpeakerRecord, VipRecord};
 use trouble::Troubles;
+pub(crate) use trouble::chain;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use herald_core::address::Vip;

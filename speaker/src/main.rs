@@ -2,8 +2,15 @@
 
 use clap::Parser;
 use herald_speaker::{app, args::Args};
+use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    app::run(Args::parse()).await
+async fn main() -> ExitCode {
+    match app::run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("herald-speaker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

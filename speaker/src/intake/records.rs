@@ -192,7 +192,8 @@ fn parse_bool(text: &str) -> Option<bool> {
 /// Reads a `Speaker`.
 pub(super) fn speaker(object: Speaker) -> Reading<SpeakerRecord> {
     let status = object.status.unwrap_or_default();
-    let ready = status.conditions.iter().any(|is| is.type_ == keys::condition::READY && is.status == condition::status(true));
+    let ready =
+        status.conditions.iter().any(|is| is.type_ == keys::condition::READY && is.status == condition::status(true));
     Reading::Record(SpeakerRecord {
         resource_version: object.metadata.resource_version.unwrap_or_default(),
         running: ready && !status.draining,

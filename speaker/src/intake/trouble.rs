@@ -62,6 +62,7 @@ impl Troubles {
 
     /// Takes in that a watch works.
     pub(super) fn well(&mut self, kind: Kind) {
+        self.back();
         if self.refused.remove(&kind).is_some() {
             tracing::info!(%kind, "this kind can be watched now");
         }
@@ -82,6 +83,14 @@ impl Troubles {
         let mut ask = tokio::time::interval_at(now + ASK_EVERY, ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.away = Some(Away { since: now, said: now, ask });
+    }
+
+    /// Takes in that the API server answers, and says whether that is news.
+    fn back(&mut self) -> bool {
+        let Some(away) = self.away.take() else { return false };
+        let seconds = Instant::now().duration_since(away.since).as_secs();
+        tracing::info!(server = self.server, "the API server answers again after {seconds} s");
+        true
     }
 
     /// Asks the API server whether it is there: something happened that it should have told us about.
@@ -107,12 +116,8 @@ impl Troubles {
             match answer {
                 Err(why) if self.away.is_none() => return self.away(&why),
                 Err(why) => self.away(&why),
-                Ok(()) => {
-                    let Some(away) = self.away.take() else { continue };
-                    let seconds = Instant::now().duration_since(away.since).as_secs();
-                    tracing::info!(server = self.server, "the API server answers again after {seconds} s");
-                    return;
-                }
+                Ok(()) if self.back() => return,
+                Ok(()) => {}
             }
         }
     }

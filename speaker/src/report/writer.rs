@@ -13,9 +13,9 @@ use herald_api::virtual_ip::AnnouncementCause;
 use herald_api::{Speaker, VirtualIP};
 use herald_core::address::Vip;
 use herald_core::names::NodeName;
-use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::Client;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

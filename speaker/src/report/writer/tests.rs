@@ -1,7 +1,7 @@
 use super::*;
+use axum::http;
 use kube::client::Body;
 use serde_json::json;
-use axum::http;
 use std::pin::pin;
 use tower_test::mock::{self, Handle};
 
@@ -14,7 +14,12 @@ fn writer() -> (Writer, Server) {
 
 fn report(last: u8, version: &str) -> Report {
     let vip = Vip::new(std::net::IpAddr::from([192, 0, 2, last])).unwrap();
-    Report::Vip { vip, based_on: version.into(), patch: json!({ "status": {} }), claim: Some(AnnouncementCause::Allocated) }
+    Report::Vip {
+        vip,
+        based_on: version.into(),
+        patch: json!({ "status": {} }),
+        claim: Some(AnnouncementCause::Allocated),
+    }
 }
 
 fn answer(code: u16) -> http::Response<Body> {
@@ -61,7 +66,9 @@ async fn a_report_is_sent_once_however_often_it_is_due_until_the_watch_shows_ano
 #[tokio::test]
 async fn a_lost_race_waits_for_the_watch_and_a_failure_is_due_again_at_once() {
     let (mut writer, mut server) = writer();
-    for (code, expected, again) in [(409, Outcome::Outrun, false), (500, Outcome::Failed, true), (403, Outcome::Failed, true)] {
+    for (code, expected, again) in
+        [(409, Outcome::Outrun, false), (500, Outcome::Failed, true), (403, Outcome::Failed, true)]
+    {
         let version = code.to_string();
         writer.submit(vec![report(1, &version)]);
         assert_eq!(answered(&mut writer, &mut server, code).await.1, expected);
