@@ -12,9 +12,10 @@ use nix::unistd::{Uid, User};
 use serde::Deserialize;
 
 use super::build;
-use super::cache::Cache;
+use super::cache::{Cache, Fingerprint};
 use super::go::named_by_environment;
 use super::image::{Config, Image, Layer, Spec};
+use super::output::output;
 use super::progress::Progress;
 
 /// How the daemons are compiled.
@@ -67,19 +68,26 @@ impl Daemons {
             }
         };
         Ok(Self {
-            controller: spec("controller", &controller, "65532:65532").ensure(&cache, "controller", progress)?,
-            speaker: spec("speaker", &speaker, "").ensure(&cache, "speaker", progress)?,
+            controller: image(&cache, CONTROLLER, &controller, "65532:65532", progress)?,
+            speaker: image(&cache, SPEAKER, &speaker, "", progress)?,
         })
     }
 }
 
-fn spec(component: &str, program: &Path, user: &str) -> Spec {
-    let path = format!("herald-{component}");
+/// An image of nothing but the program, without its symbols: they are two thirds of it, and every node gets a copy.
+fn image(cache: &Cache, name: &str, program: &Path, user: &str, progress: Progress) -> Result<Image> {
+    let mut fingerprint = Fingerprint::new();
+    fingerprint.file(program)?;
+    let stripped = cache.entry(name, &fingerprint.key(), progress, |directory| {
+        output(Command::new("strip").arg("-o").arg(directory.join(name)).arg(program)).map(drop)
+    })?;
+    let component = name.trim_start_matches("herald-");
     Spec {
         names: vec![format!("herald-lb/{component}:dev")],
-        layer: Layer::new().program(&path, program),
-        config: Config { user: user.to_owned(), entrypoint: vec![format!("/{path}")], ..Config::default() },
+        layer: Layer::new().program(name, stripped.join(name)),
+        config: Config { user: user.to_owned(), entrypoint: vec![format!("/{name}")], ..Config::default() },
     }
+    .ensure(cache, component, progress)
 }
 
 /// What cargo built.

@@ -131,7 +131,7 @@ impl Part {
     }
 
     /// File names of the programs.
-    fn names(&self) -> impl Iterator<Item = String> {
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
         let commands = self.commands.iter().map(|package| match package.rsplit_once('/') {
             Some((_, name)) => name.to_owned(),
             None => self.module.to_owned(),
@@ -159,7 +159,7 @@ impl Part {
         Ok(())
     }
 
-    fn flags(&self) -> Result<Vec<String>> {
+    pub(super) fn flags(&self) -> Result<Vec<String>> {
         let mut linker = "-s -w".to_owned();
         if let Some(dependency) = self.version_of {
             linker.push_str(&self.version_flags(dependency)?);

@@ -2,6 +2,7 @@
 
 mod containerd;
 mod keeping;
+mod parts;
 mod reading;
 
 use std::env::temp_dir;
