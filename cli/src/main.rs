@@ -6,7 +6,7 @@ mod crds;
 
 use clap::{Parser, Subcommand};
 
-/// Looks after Herald: shows, explains and prepares what a cluster needs.
+/// Prepares a cluster for Herald
 #[derive(Parser)]
 #[command(name = "heraldctl", version, arg_required_else_help = true)]
 struct Command {
