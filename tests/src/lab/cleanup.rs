@@ -51,21 +51,26 @@ fn namespaces_of(name: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Ends every process in these network namespaces. A node's init process is one of them, and takes the node's pods along.
+/// Ends every process in these network namespaces. A node's init process is one of them, and takes the node's pods along;
+/// pods have namespaces of their own, so they are waited for by number.
 fn end_everything_in(namespaces: &[PathBuf]) -> Result<()> {
     let inodes: Vec<u64> =
         namespaces.iter().filter_map(|namespace| Some(fs::metadata(namespace).ok()?.ino())).collect();
     let start = wait::now();
+    let mut doomed: Vec<ProcessId> = Vec::new();
     loop {
-        let left = processes_in(&inodes);
-        if left.is_empty() {
+        let inside = processes_in(&inodes);
+        for process in &inside {
+            doomed.extend(process.descendants().into_iter().map(|one| one.process));
+            process.signal(Signal::SIGKILL)?;
+        }
+        doomed.extend(inside);
+        doomed.retain(ProcessId::lives);
+        if doomed.is_empty() {
             return Ok(());
         }
         if start.elapsed() > Duration::from_secs(20) {
-            bail!("these processes did not end after SIGKILL: {left:?}");
-        }
-        for process in &left {
-            process.signal(Signal::SIGKILL)?;
+            bail!("these processes did not end after SIGKILL: {doomed:?}");
         }
         std::thread::yield_now();
     }

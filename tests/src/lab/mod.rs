@@ -18,6 +18,7 @@ mod evidence;
 mod exec;
 mod fault;
 mod images;
+mod limits;
 mod node;
 mod options;
 mod parts;

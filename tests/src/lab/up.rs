@@ -20,7 +20,7 @@ use super::topology::{self, CONTROL_PLANE, hosts};
 use super::wait::{Seen, eventually, now};
 use crate::artifacts::Progress;
 
-use super::{HERALD_NAMESPACE, Lab, connect, control_plane, dns, node::Node, state};
+use super::{HERALD_NAMESPACE, Lab, connect, control_plane, dns, limits, node::Node, state};
 
 impl Lab {
     /// Builds a lab and waits until it can be used: nodes ready, names resolved, Herald rolled out.
@@ -29,6 +29,7 @@ impl Lab {
     pub async fn up(options: Options, owner: Option<ProcessId>, progress: Progress) -> Result<Self> {
         options.check()?;
         let parts = Parts::ensure(&options, progress).await?;
+        limits::raise(progress)?;
         let lab = Self::of(state::claim(&options, owner)?);
         let built = lab.build(&parts, progress).await;
         if let Err(error) = built {
