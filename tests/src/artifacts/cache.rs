@@ -15,7 +15,7 @@ use nix::sys::time::TimeSpec;
 use super::progress::Progress;
 
 /// Names the cache's directory.
-pub const CACHE_VARIABLE: &str = "HERALD_LAB_CACHE";
+pub(super) const CACHE_VARIABLE: &str = "HERALD_LAB_CACHE";
 
 const DEFAULT_ROOT: &str = "/var/cache/herald-lab";
 
@@ -27,7 +27,7 @@ const UNFINISHED: &str = ".unfinished-";
 
 /// A directory of built things.
 #[derive(Clone, Debug)]
-pub struct Cache {
+pub(super) struct Cache {
     root: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Cache {
     ///
     /// # Errors
     /// The directory can't be made.
-    pub fn open() -> Result<Self> {
+    pub(super) fn open() -> Result<Self> {
         Self::at(env::var_os(CACHE_VARIABLE).map_or_else(|| PathBuf::from(DEFAULT_ROOT), PathBuf::from))
     }
 
@@ -44,7 +44,7 @@ impl Cache {
     ///
     /// # Errors
     /// The directory can't be made.
-    pub fn at(root: PathBuf) -> Result<Self> {
+    pub(super) fn at(root: PathBuf) -> Result<Self> {
         fs::create_dir_all(&root).with_context(|| {
             format!("the cache {} can't be made: name another directory in {CACHE_VARIABLE}", root.display())
         })?;

@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub use self::agnhost::NAME as AGNHOST;
-pub use self::cache::{CACHE_VARIABLE, Cache};
 pub use self::daemons::{Daemons, Profile};
 pub use self::image::Image;
 pub use self::ingress::{INGRESS, INGRESS_CONFIGURATION, ensure_ingress};
 pub use self::progress::{Progress, Step};
 
+use self::cache::Cache;
 use self::go::{CONTAINER_PROGRAMS, CONTAINERD, COREDNS, KUBERNETES, SUITE};
 use self::image::{Config, Layer, Spec};
 
