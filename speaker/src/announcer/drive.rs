@@ -70,7 +70,7 @@ impl Driver {
     /// channels keep what was not taken, and frames stay in the kernel until they are read.
     pub(super) async fn run(mut self, mut inputs: Inputs, events: mpsc::Sender<Event>) {
         if let Err(error) = raise_priority() {
-            tracing::info!(%error, "answers may come late on a busy node: no capability SYS_NICE");
+            tracing::info!(%error, "no real-time priority (capability SYS_NICE): answers may come late on a busy node");
         }
         let links = inputs.links.borrow_and_update().clone();
         self.take_links(links);

@@ -60,14 +60,19 @@ pub(super) fn check_permission() -> Result<(), StartError> {
     }
 }
 
-/// How much more urgent than others the answering thread is, from -20 (most) to 19: on a node whose processors are all
-/// busy it would else wait its turn for tens of milliseconds before each answer. It needs little time itself.
-const NICENESS: libc::c_int = -15;
+/// The least of the real-time priorities: before all ordinary work, behind whatever else is real-time. On a node whose
+/// processors are all busy the answering thread would else wait tens of milliseconds for its turn, also with the best
+/// niceness (measured: 99 % within 27 to 51 ms against 0.5 ms). It needs little time itself.
+const PRIORITY: libc::c_int = 1;
 
-/// Lets the calling thread run before others. Needs the capability SYS_NICE; without it things stay as they are.
+/// Lets the calling thread run before ordinary ones. Needs the capability SYS_NICE, and a control group that allows real-time
+/// scheduling; without them things stay as they are.
 pub(super) fn raise_priority() -> io::Result<()> {
-    // SAFETY: setpriority takes numbers and touches no memory; 0 means the calling thread on Linux.
-    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    // SAFETY: all-zero is a valid sched_param.
+    let mut parameters: libc::sched_param = unsafe { zeroed() };
+    parameters.sched_priority = PRIORITY;
+    // SAFETY: the parameters are live during the call; 0 means the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const parameters) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

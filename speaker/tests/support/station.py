@@ -4,7 +4,7 @@ Argument: the interface. Standard input: one JSON command a line:
   {"send": EXPRESSION}                          a scapy packet, or bytes
   {"timed": true, "send": EXPRESSION}           also prints {"sent": TIME} of the first frame
   {"times": N, "send": EXPRESSION}              the same frame N times, as fast as possible
-  {"flood": EXPRESSION, "rate": PPS, "for": S}  the same frame at a rate; prints {"flooded": N} at the end
+  {"flood": EXPRESSION, "rate": PPS, "for": S}  the same frame at a rate; prints {"flooded": N, "took": S} at the end
   {"silent": true}                              stops printing frames: for floods
 Standard output: {"ready": true}, then every ARP and ICMPv6 frame that was received, with the kernel's time.
 """
@@ -112,7 +112,7 @@ def flood(sock, data, rate, duration):
             except OSError:
                 pass
             sent += 1
-    say({"flooded": sent})
+    say({"flooded": sent, "took": time.monotonic() - began})
 
 
 def main():
