@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// The pause before a failed write or change of rules is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Everything is computed anew at least this often, whatever the watches say or miss.
-const FULL_PASS: Duration = Duration::from_secs(60);
+const FULL_PASS: Duration = Duration::from_mins(1);
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -119,9 +119,10 @@ impl Driver {
         let member = match event {
             Event::Rival { vip, link, mac } => {
                 let member = self.member(*mac);
-                match &member {
-                    Some(node) => tracing::debug!(%vip, %link, %node, "another node announces it too"),
-                    None => tracing::warn!(%vip, %link, %mac, "a stranger claims this address"),
+                if let Some(node) = &member {
+                    tracing::debug!(%vip, %link, %node, "another node announces it too");
+                } else {
+                    tracing::warn!(%vip, %link, %mac, "a stranger claims this address");
                 }
                 member
             }

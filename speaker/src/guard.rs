@@ -90,7 +90,7 @@ impl Native {
         }
         let done = self.steering.insert(table);
         self.settle(done, now)?;
-        self.remove = self.remove.or(now.checked_add(REMOVE_AFTER));
+        self.remove = self.remove.or_else(|| now.checked_add(REMOVE_AFTER));
         self.added = Some(table.clone());
         Ok(())
     }

@@ -78,7 +78,7 @@ fn a_member_that_announces_ours_raises_doubt_and_silences_us_only_if_the_api_ser
     let asked = start() + Duration::from_secs(2);
     heard.age(true, asked);
     assert!(heard.silenced(asked).contains(&vip()));
-    let hour = asked + Duration::from_secs(3600);
+    let hour = asked + Duration::from_hours(1);
     heard.age(true, hour);
     assert!(heard.silenced(hour).contains(&vip()), "as long as it is away");
     let back = hour + Duration::from_secs(1);

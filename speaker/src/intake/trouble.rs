@@ -145,10 +145,12 @@ impl Nature {
     fn of(error: &watcher::Error) -> Self {
         use kube::Error::Api;
         use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
-        let status = match error {
-            InitialListFailed(Api(status)) | WatchStartFailed(Api(status)) | WatchFailed(Api(status)) => status,
-            WatchError(status) => status,
-            _ => return Self::Away(chain(error)),
+        let (InitialListFailed(Api(status))
+        | WatchStartFailed(Api(status))
+        | WatchFailed(Api(status))
+        | WatchError(status)) = error
+        else {
+            return Self::Away(chain(error));
         };
         match status.code {
             410 => Self::Expired,

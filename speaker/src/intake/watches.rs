@@ -36,14 +36,18 @@ pub(super) fn all(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
     let endpoints = config().labels("!service.kubernetes.io/headless");
     futures::stream::select_all([
         cluster(Kind::VirtualIp).guarded(address, records::virtual_ip, Change::Ledger),
-        cluster(Kind::Speaker).guarded(node_name, records::speaker, Change::Speaker),
+        cluster(Kind::Speaker).guarded(|name| Some(NodeName::new(name)), records::speaker, Change::Speaker),
         cluster(Kind::AddressPool).guarded(|name| Some(PoolName::new(name)), records::pool, Change::Pool),
         cluster(Kind::L2Advertisement).guarded(
             |name| Some(name.to_owned()),
             records::advertisement,
             Change::Advertisement,
         ),
-        cluster(Kind::Node).plain(|node: &Node| node_name(node.metadata.name.as_deref()?), records::node, Change::Node),
+        cluster(Kind::Node).plain(
+            |node: &Node| Some(NodeName::new(node.metadata.name.as_deref()?)),
+            records::node,
+            Change::Node,
+        ),
         Watch { config: load_balancers, ..cluster(Kind::Service) }.plain(
             |service: &Service| namespaced(&service.metadata),
             records::service,
@@ -63,10 +67,6 @@ fn config() -> Config {
 
 fn address(name: &str) -> Option<Vip> {
     Vip::from_object_name(name)
-}
-
-fn node_name(name: &str) -> Option<NodeName> {
-    Some(NodeName::new(name))
 }
 
 fn namespaced(metadata: &kube::core::ObjectMeta) -> Option<ServiceKey> {
@@ -135,7 +135,7 @@ impl Watch {
 }
 
 /// Doubles the pause from [`FIRST_RETRY`] to [`LAST_RETRY`]; the first success starts it over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Retry {
     failures: u32,
 }
