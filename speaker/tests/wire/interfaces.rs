@@ -109,9 +109,9 @@ fn a_burst_of_changes_that_overruns_the_socket_ends_with_the_truth() {
     let host = lan.attach("host", &[]);
     let watcher = Watcher::start(&host, |_| true);
     // One batch of some thousand messages, much faster than they are read.
-    let lines: String = (0..4_000).map(|n| format!("address add 10.{}.{}.1/24 dev eth0\n", n / 250, n % 250)).collect();
+    let lines: Vec<_> = (0..4_000).map(|n| format!("address add 10.{}.{}.1/24 dev eth0", n / 250, n % 250)).collect();
     let batch = std::env::temp_dir().join(format!("herald-addresses-{}", std::process::id()));
-    std::fs::write(&batch, lines).expect("a temporary file");
+    std::fs::write(&batch, lines.join("\n")).expect("a temporary file");
     host.namespace.run(&format!("ip -batch {}", batch.display()));
     std::fs::remove_file(&batch).expect("the temporary file");
     watcher.expect(&host, "all 4,000 addresses", |link| link.addresses.len() == 4_000);
