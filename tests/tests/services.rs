@@ -13,6 +13,8 @@ mod endpoints;
 mod families;
 #[path = "services/guard.rs"]
 mod guard;
+#[path = "services/ingress.rs"]
+mod ingress;
 #[path = "services/local.rs"]
 mod local;
 #[path = "services/namespaces.rs"]
@@ -30,18 +32,12 @@ mod untouched;
 
 static LAB: SharedLab = SharedLab::new(|| Options::named("services"));
 
-/// Plays a scenario beside others, on a stage called like the test.
+/// Plays a scenario beside others.
 async fn on_stage(scenario: impl AsyncFnOnce(&Stage) -> Result<()>) -> Result<()> {
-    LAB.run(async |lab| Stage::set(lab, &test_name()).await?.play(scenario).await).await
+    LAB.run(async |lab| Stage::for_test(lab).await?.play(scenario).await).await
 }
 
 /// Plays a scenario while no other plays.
 async fn alone_on_stage(scenario: impl AsyncFnOnce(&Stage) -> Result<()>) -> Result<()> {
-    LAB.run_alone(async |lab| Stage::set(lab, &test_name()).await?.play(scenario).await).await
-}
-
-/// The name of the test that runs: the test harness calls its thread so.
-fn test_name() -> String {
-    let thread = std::thread::current();
-    thread.name().and_then(|name| name.rsplit("::").next()).unwrap_or("test").to_owned()
+    LAB.run_alone(async |lab| Stage::for_test(lab).await?.play(scenario).await).await
 }

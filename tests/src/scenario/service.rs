@@ -33,13 +33,6 @@ pub fn service(name: &str, spec: Value) -> Service {
         .unwrap_or_else(|error| panic!("the spec of Service {name}: {error}"))
 }
 
-/// The Service with an annotation more.
-#[must_use]
-pub fn annotated(mut service: Service, key: &str, value: &str) -> Service {
-    service.metadata.annotations.get_or_insert_default().insert(key.to_owned(), value.to_owned());
-    service
-}
-
 /// The addresses in its status, in their order.
 pub fn addresses(service: &Service) -> Vec<IpAddr> {
     let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());

@@ -45,6 +45,12 @@ impl Stage {
         Ok(stage)
     }
 
+    /// [`Stage::set`] for the test that runs: the test harness calls the thread after it.
+    pub async fn for_test(lab: &Lab) -> Result<Self> {
+        let thread = std::thread::current();
+        Self::set(lab, thread.name().and_then(|name| name.rsplit("::").next()).unwrap_or("test")).await
+    }
+
     /// Makes the namespace alone; `range` is what its pools may have, once the scenario makes some.
     pub async fn bare(lab: &Lab, scenario: &str, range: Range) -> Result<Self> {
         bring_servers(lab).await?;

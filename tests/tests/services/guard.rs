@@ -13,7 +13,7 @@ use herald_tests::scenario::wire::{destination, is_redirect, sctp_init};
 use herald_tests::scenario::{Outcome, Server, Stage, service};
 use serde_json::{Value, json};
 
-use crate::{LAB, on_stage, test_name};
+use crate::{LAB, on_stage};
 
 /// Less than the second after which a SYN is sent again: what ends within it was refused at the first knock.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -136,7 +136,7 @@ async fn served(stage: &Stage) -> Result<Vec<IpAddr>> {
 /// the router sent anything to the addresses, and no node redirected anybody.
 async fn without_leaks(scenario: impl AsyncFnOnce(&Stage, &[IpAddr]) -> Result<()>) -> Result<()> {
     LAB.run(async |lab| {
-        let stage = Stage::set(lab, &test_name()).await?;
+        let stage = Stage::for_test(lab).await?;
         let addresses = served(&stage).await?;
         scenario(&stage, &addresses).await?;
         // What clients sent last is in the capture: so is everything before.

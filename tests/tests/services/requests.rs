@@ -1,42 +1,22 @@
 //! Requests that can't be met and objects that can't be right: each says why, and names what to change.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
-use herald_api::keys::{ADDRESSES_ANNOTATION, condition, reason};
+use herald_api::keys::{condition, reason};
 use herald_api::{AddressPool, L2Advertisement};
 use herald_tests::lab::topology::CLIENT;
 use herald_tests::lab::{Seen, eventually};
 use herald_tests::scenario::caller::SOON;
-use herald_tests::scenario::service::annotated;
+use herald_tests::scenario::wire::who_has;
 use herald_tests::scenario::{Server, Stage, service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{alone_on_stage, on_stage};
-
-#[tokio::test]
-async fn a_pool_with_a_typo_is_refused_with_what_to_write_instead() -> Result<()> {
-    on_stage(async |stage| {
-        for (written, hint) in [
-            ("192.0.2.77/24", "192.0.2.0/24"),
-            ("2001:db8:1::77/64", "2001:db8:1::/64"),
-            ("192.0.2.20-192.0.2.10", "192.0.2"),
-            ("192.0.2.10-2001:db8::20", "IPv4 and IPv6"),
-            ("192.0.2.300", "192.0.2.10"),
-            ("192.0.2.10 - 192.0.2.20", "192.0.2.10-192.0.2.20"),
-        ] {
-            let refused = stage.pool("typo", json!({"addresses": ["192.0.2.99", written]})).await;
-            let words = refused.err().map(|error| format!("{error:#}")).unwrap_or_default();
-            let named = words.contains("spec.addresses[1]") && words.contains(hint);
-            ensure!(named, "a pool with {written} should be refused with the field and {hint:?}: {words:?}");
-        }
-        Ok(())
-    })
-    .await
-}
+use crate::on_stage;
 
 #[tokio::test]
 async fn overlapping_pools_are_told_apart_and_the_other_addresses_are_given() -> Result<()> {
@@ -51,44 +31,6 @@ async fn overlapping_pools_are_told_apart_and_the_other_addresses_are_given() ->
             stage.caller(CLIENT)?.reaches(SocketAddr::new(address, 80)).await?;
         }
         Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn an_address_outside_every_pool_is_not_given() -> Result<()> {
-    on_stage(async |stage| {
-        let request = annotated(single("web"), ADDRESSES_ANNOTATION, "203.0.113.7");
-        refused(stage, request, reason::ADDRESS_NOT_IN_POOL, &["203.0.113.7", ADDRESSES_ANNOTATION]).await
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_taken_address_is_refused_and_given_once_it_is_free() -> Result<()> {
-    on_stage(async |stage| {
-        let address = IpAddr::from(stage.range().v4(1));
-        let wanted = |name: &str| annotated(single(name), ADDRESSES_ANNOTATION, &address.to_string());
-        let given = stage.offer(wanted("first")).await?;
-        ensure!(given == [address], "first asked for {address} and got {given:?}");
-        let holder = format!("{}/first", stage.name());
-        refused(stage, wanted("second"), reason::ADDRESS_IN_USE, &[&address.to_string(), &holder]).await?;
-        stage.api::<k8s_openapi::api::core::v1::Service>().delete("first", &DeleteParams::default()).await?;
-        let given = stage.addresses("second", 1).await?;
-        ensure!(given == [address], "second waited for {address} and got {given:?}");
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_full_pool_is_named() -> Result<()> {
-    on_stage(async |stage| {
-        for name in ["one", "two", "three"] {
-            stage.offer(single(name)).await?;
-        }
-        refused(stage, single("four"), reason::POOL_EXHAUSTED, &[stage.name(), "spec.addresses"]).await?;
-        pool_condition(stage, stage.name(), condition::EXHAUSTED).await.map(drop)
     })
     .await
 }
@@ -120,17 +62,6 @@ async fn without_a_pool_that_admits_it_a_service_waits_for_one() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_any_pool_a_service_waits_for_the_first() -> Result<()> {
-    alone_on_stage(async |stage| {
-        stage.cluster::<AddressPool>().delete(stage.name(), &DeleteParams::default()).await?;
-        refused(stage, single("web"), reason::NO_POOL, &["AddressPool"]).await?;
-        stage.pool(stage.name(), json!({"addresses": stage.range().addresses()})).await?;
-        stage.addresses("web", 1).await.map(drop)
-    })
-    .await
-}
-
-#[tokio::test]
 async fn an_advertisement_on_an_interface_that_no_node_has_is_a_dead_reference() -> Result<()> {
     on_stage(async |stage| {
         stage.deploy(&Server::named("web")).await?;
@@ -148,7 +79,7 @@ async fn an_advertisement_on_an_interface_that_no_node_has_is_a_dead_reference()
         let message = stage.reason("web", condition::SERVICE_ANNOUNCED, reason::NO_SEGMENT).await?;
         ensure!(message.contains("eht0") && message.contains(stage.name()), "names neither: {message:?}");
         for address in &addresses {
-            let macs = herald_tests::scenario::wire::who_has(stage.lab(), *address).await?;
+            let macs = who_has(stage.lab(), *address).await?;
             ensure!(macs.is_empty(), "{address} is to be announced nowhere, and {macs:?} answered");
         }
         Ok(())
@@ -157,17 +88,12 @@ async fn an_advertisement_on_an_interface_that_no_node_has_is_a_dead_reference()
 }
 
 /// A Service with one IPv4 address.
-fn single(name: &str) -> k8s_openapi::api::core::v1::Service {
+fn single(name: &str) -> Service {
     service(name, json!({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]}))
 }
 
 /// Creates a Service and waits until it is refused for this reason, in a sentence with these words.
-async fn refused(
-    stage: &Stage,
-    service: k8s_openapi::api::core::v1::Service,
-    reason: &str,
-    words: &[&str],
-) -> Result<()> {
+async fn refused(stage: &Stage, service: Service, reason: &str, words: &[&str]) -> Result<()> {
     let created = stage.create(&service).await?;
     let name = created.metadata.name.context("no name")?;
     let message = stage.reason(&name, condition::ALLOCATED, reason).await?;
