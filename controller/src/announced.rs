@@ -45,9 +45,9 @@ impl Patience {
         self.overdue.remove(&vip);
     }
 
-    /// When the first of them has waited too long.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.since.values().min().map(|since| *since + GRACE)
+    /// When the first of them, after this moment, has waited too long.
+    pub fn next_due(&self, after: Instant) -> Option<Instant> {
+        self.since.values().map(|since| *since + GRACE).filter(|due| *due > after).min()
     }
 }
 

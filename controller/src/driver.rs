@@ -26,6 +26,9 @@ const BATCH: usize = 2_000;
 /// A pass over everything although nothing happened.
 const FULL_PASS_EVERY: Duration = Duration::from_mins(10);
 
+/// A pass that is due while lists are missing is looked at again after this long; the lists themselves come unasked.
+const REST_WITHOUT_LISTS: Duration = Duration::from_secs(1);
+
 /// After a pass that took a time, the next one begins no sooner than this many times that time later. A pass over a few
 /// Services takes microseconds, so nobody waits; one over ten thousand must not take the machine away from the API
 /// server it writes to.
@@ -65,6 +68,8 @@ struct Turn {
     more: bool,
     /// No pass before.
     rest_until: Instant,
+    /// When the last pass began.
+    passed: Instant,
     /// A pass at the latest.
     full_pass: Instant,
     /// Missing rights that were said.
@@ -87,6 +92,7 @@ impl Driver {
             dirty: false,
             more: false,
             rest_until: start,
+            passed: start,
             full_pass: start + FULL_PASS_EVERY,
             forbidden: BTreeSet::new(),
         };
@@ -96,7 +102,10 @@ impl Driver {
                 () = stop.cancelled() => break,
                 Some(news) = self.watches.next() => self.take(&mut turn, news),
                 Some(done) = turn.lanes.join_next() => self.finish(&mut turn, done),
-                () = tokio::time::sleep_until(wake) => turn.dirty = true,
+                () = tokio::time::sleep_until(wake) => {
+                    turn.dirty = true;
+                    turn.full_pass = turn.full_pass.max(now().monotonic + REST_WITHOUT_LISTS);
+                }
             }
             self.take_what_is_there(&mut turn);
             if turn.dirty && now().monotonic >= turn.rest_until && self.is_ready() {
@@ -108,10 +117,11 @@ impl Driver {
 
     /// When to look again although nothing happens.
     fn wake_at(&self, turn: &Turn) -> Instant {
-        if turn.dirty {
+        if turn.dirty && self.state.waiting_for().is_empty() {
             return turn.rest_until;
         }
-        let deadlines = [self.state.next_deadline(), turn.pacer.next_due()];
+        // What was due when the last pass began was that pass's to deal with.
+        let deadlines = [self.state.next_deadline(turn.passed), turn.pacer.next_due(turn.passed)];
         deadlines.into_iter().flatten().fold(turn.full_pass, Instant::min).max(turn.rest_until)
     }
 
@@ -178,6 +188,7 @@ impl Driver {
         turn.dirty = false;
         turn.more = difference.more;
         turn.rest_until = begun.monotonic + took * (REST + 1);
+        turn.passed = begun.monotonic;
         turn.full_pass = begun.monotonic + FULL_PASS_EVERY;
         if self.waiting_for.borrow().is_some() {
             tracing::info!(

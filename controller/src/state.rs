@@ -335,9 +335,9 @@ impl State {
         }
     }
 
-    /// When the next pass is due although nothing happens.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        [self.retries.next_due(), self.patience.next_due()].into_iter().flatten().min()
+    /// When the next pass after this moment is due although nothing happens.
+    pub fn next_deadline(&self, after: Instant) -> Option<Instant> {
+        [self.retries.next_due(after), self.patience.next_due(after)].into_iter().flatten().min()
     }
 }
 

@@ -114,10 +114,10 @@ fn a_speaker_has_five_seconds_before_the_service_complains_about_it() {
     let (view, addresses) = (view(&["node-1"]), [(vip("192.0.2.1"), Some(&fresh))]);
     let (mut patience, start) = (Patience::default(), start());
     assert_eq!(said(&view, &addresses, &mut patience, start), None);
-    assert_eq!(patience.next_due(), Some(start + GRACE));
+    assert_eq!(patience.next_due(start), Some(start + GRACE));
     let message = said(&view, &addresses, &mut patience, start + GRACE).unwrap();
     assert!(message.starts_with("False NoSpeaker: node-1 should announce 192.0.2.1"), "{message}");
-    assert_eq!(patience.next_due(), None, "there is nothing more to wait for");
+    assert_eq!(patience.next_due(start), None, "there is nothing more to wait for");
     let again = said(&view, &addresses, &mut patience, start + GRACE * 2);
     assert_eq!(again, Some(message), "the same sentence, so that nothing is written again");
 }

@@ -45,9 +45,9 @@ impl Pacer {
         self.written.retain(|pool, _| pools.contains_key(pool));
     }
 
-    /// When the first counts may be written.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.due.values().min().copied()
+    /// When the first counts, after this moment, may be written.
+    pub fn next_due(&self, after: Instant) -> Option<Instant> {
+        self.due.values().copied().filter(|due| *due > after).min()
     }
 }
 

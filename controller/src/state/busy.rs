@@ -142,6 +142,8 @@ impl Retries {
 
     /// Notes a failure; `true` = try again at once.
     pub(super) fn failed(&mut self, key: LaneKey, class: FailureClass, now: Instant) -> bool {
+        // Objects that failed once and went away leave nothing behind.
+        self.lanes.retain(|_, (_, due)| *due + LONGEST_WAIT * 2 > now);
         let spread = spread(&key);
         let (failures, due) = self.lanes.entry(key).or_insert((0, now));
         *failures = failures.saturating_add(1);
@@ -152,8 +154,8 @@ impl Retries {
         at_once
     }
 
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.lanes.values().map(|(_, due)| *due).min()
+    pub(super) fn next_due(&self, after: Instant) -> Option<Instant> {
+        self.lanes.values().map(|(_, due)| *due).filter(|due| *due > after).min()
     }
 }
 
@@ -179,13 +181,13 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..12 {
             assert!(!retries.failed(key.clone(), FailureClass::Transient, start));
-            waits.push(retries.next_due().unwrap() - start);
+            waits.push(retries.next_due(start).unwrap() - start);
         }
         let limits = (LONGEST_WAIT.mul_f64(0.75), LONGEST_WAIT.mul_f64(1.25));
         assert!(waits[0] <= FIRST_WAIT.mul_f64(1.25) && waits[11] >= limits.0 && waits[11] <= limits.1, "{waits:?}");
         assert!(!retries.is_due(&key, start));
         retries.succeeded(&key);
-        assert!(retries.is_due(&key, start) && retries.next_due().is_none());
+        assert!(retries.is_due(&key, start) && retries.next_due(start).is_none());
     }
 
     #[test]

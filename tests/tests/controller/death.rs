@@ -27,7 +27,7 @@ async fn killed_again_and_again_while_services_come_and_go_it_loses_and_leaks_no
             }
             Ok(())
         };
-        futures::try_join!(async { come.await }, deaths)?;
+        futures::try_join!(come, deaths)?;
         let controller = Controller::start(&ground.lab, &[]).await?;
         ground.agrees().await?;
         controller.kill().await?;
