@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
+use super::Lab;
 use super::exec::Running;
 use super::topology::{BRIDGE, SWITCH};
 use super::wait::{Seen, eventually};
-use super::Lab;
 
 /// Bytes kept of each frame: all headers, and the whole of every ARP, ND and heartbeat frame.
 const SNAP: &str = "512";
@@ -53,7 +53,8 @@ impl Lab {
         let file = directory.join("ring");
         let file = file.to_str().context("a path that is text")?;
         // As root (-Z): tcpdump would drop its rights and could not write here.
-        let options = ["-U", "--immediate-mode", "-Z", "root", "-s", SNAP, "-C", HALF, "-W", "2", "-i", BRIDGE, "-w", file];
+        let options =
+            ["-U", "--immediate-mode", "-Z", "root", "-s", SNAP, "-C", HALF, "-W", "2", "-i", BRIDGE, "-w", file];
         let command: Vec<&str> = ["tcpdump"].into_iter().chain(options).collect();
         let capture = Capture { tcpdump: self.start(SWITCH, &command)?, directory };
         eventually(Duration::from_secs(10), "tcpdump records the frames of the switch", async || {
@@ -110,8 +111,7 @@ impl Drop for Capture {
 }
 
 /// The head of a capture file: microseconds, little endian, version 2.4, frames of at most 512 bytes, Ethernet.
-const HEADER: [u8; 24] =
-    [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0];
+const HEADER: [u8; 24] = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0];
 
 /// The frames of a capture file that is perhaps still being written: an incomplete last one is left out.
 fn parse(file: &[u8]) -> impl Iterator<Item = Frame> {

@@ -61,7 +61,7 @@ fn end_everything_in(namespaces: &[PathBuf]) -> Result<()> {
     loop {
         let inside = processes_in(&inodes);
         for process in &inside {
-            doomed.extend(process.descendants().into_iter().map(|one| one.process));
+            doomed.extend(process.descendants().into_iter().map(|one| one.id));
             process.signal(Signal::SIGKILL)?;
         }
         doomed.extend(inside);

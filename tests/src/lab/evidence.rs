@@ -18,8 +18,7 @@ const OBJECTS: &str = "nodes,pods,services,endpointslices,deployments,daemonsets
 const HERALD_OBJECTS: &str = "addresspools,virtualips,l2advertisements,speakers";
 
 /// State of a host that no log has.
-const SHOW: [&[&str]; 4] =
-    [&["ip", "addr"], &["ip", "route"], &["ip", "neigh"], &["nft", "list", "ruleset"]];
+const SHOW: [&[&str]; 4] = [&["ip", "addr"], &["ip", "route"], &["ip", "neigh"], &["nft", "list", "ruleset"]];
 
 impl Lab {
     /// Writes all that is known into a directory named after `what`, and returns it. What can't be had is left out.
@@ -40,7 +39,9 @@ impl Lab {
             write(&format!("{name}.yaml"), self.kubectl(&["get", objects, "--all-namespaces", "-o", "yaml"]).await)?;
             write(&format!("{name}.txt"), self.kubectl(&["get", objects, "--all-namespaces", "-o", "wide"]).await)?;
         }
-        for (name, workload) in [("controller", "deployment/herald-controller"), ("speakers", "daemonset/herald-speaker")] {
+        for (name, workload) in
+            [("controller", "deployment/herald-controller"), ("speakers", "daemonset/herald-speaker")]
+        {
             let logs = ["--namespace", HERALD_NAMESPACE, "logs", workload, "--all-pods", "--prefix", "--timestamps"];
             write(&format!("herald-{name}.log"), self.kubectl(&logs).await)?;
         }

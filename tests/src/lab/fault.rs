@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::Lab;
 use super::cleanup::cgroup_roots;
-use super::process::{Descendant, ProcessId};
+use super::process::{Process, ProcessId};
 use super::room::netns_name;
 use super::topology::{CLIENT, CONTROL_PLANE, FAR_INTERFACE, LAN_INTERFACE, ROUTER, SWITCH, ip};
 
@@ -129,13 +129,10 @@ impl Lab {
 
     /// A node's processes of this name, as the kernel has it (15 bytes).
     pub fn processes(&self, node: &str, command: &str) -> Result<Vec<ProcessId>> {
-        let node = self.node(node)?;
-        let init = node.room().init().with_context(|| format!("{} has no power", node.name()))?;
-        let all = init.descendants();
+        let all = self.node(node)?.room().processes()?;
         let short: String = command.chars().take(15).collect();
-        let found: Vec<ProcessId> =
-            all.iter().filter(|one| one.command == short).map(|one| one.process.clone()).collect();
-        ensure!(!found.is_empty(), "no process {command} on {}; there are {}", node.name(), names(&all));
+        let found: Vec<ProcessId> = all.iter().filter(|one| one.command == short).map(|one| one.id.clone()).collect();
+        ensure!(!found.is_empty(), "no process {command} on {node}; there are {}", names(&all));
         Ok(found)
     }
 
@@ -145,10 +142,10 @@ impl Lab {
         self.set_far_mtu(MTU)?;
         for node in self.nodes() {
             self.mend_loss(node.name())?;
-            for one in node.room().init().iter().flat_map(ProcessId::descendants) {
-                one.process.signal(Signal::SIGCONT)?;
-            }
             self.power_on(node.name()).await?;
+            for process in node.room().processes()? {
+                process.id.signal(Signal::SIGCONT)?;
+            }
         }
         Ok(())
     }
@@ -197,7 +194,7 @@ fn loss_table(node: &str) -> String {
     format!("loss-{node}")
 }
 
-fn names(all: &[Descendant]) -> String {
+fn names(all: &[Process]) -> String {
     let mut names: Vec<&str> = all.iter().map(|one| one.command.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -212,7 +209,8 @@ fn forget_everything() -> Result<()> {
         ("ip", &["neigh", "flush", "all"]),
         ("ip", &["-6", "neigh", "flush", "all"]),
     ] {
-        let output = std::process::Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+        let output =
+            std::process::Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
         ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
@@ -230,7 +228,9 @@ impl CpuQuota {
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         for line in text.lines() {
             let mut fields = line.splitn(3, ':');
-            let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else { continue };
+            let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else {
+                continue;
+            };
             let file = match controllers {
                 "" => "cpu.max",
                 list if list.split(',').any(|one| one == "cpu") => "cpu.cfs_quota_us",

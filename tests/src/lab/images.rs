@@ -28,7 +28,8 @@ impl Node {
 
     fn import(&self, archive: &Path) -> Result<()> {
         // Opened here: the node may not see the file.
-        let file = std::fs::File::open(archive).with_context(|| format!("opening image archive {}", archive.display()))?;
+        let file =
+            std::fs::File::open(archive).with_context(|| format!("opening image archive {}", archive.display()))?;
         let mut import = self.room().command("ctr");
         import.args(["--address", CONTAINERD_SOCKET, "--namespace", "k8s.io", "images", "import"]);
         import.args(["--local", "--snapshotter", SNAPSHOTTER, "--digests", "-"]);

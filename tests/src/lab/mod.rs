@@ -42,11 +42,11 @@ pub use self::exec::{Output, Running};
 pub use self::fault::SPEAKER;
 pub use self::node::{Node, PAUSE_IMAGE};
 pub use self::options::{MOST_NODES, Options, Proxy};
-pub use self::process::{Descendant, ProcessId};
+pub use self::process::{Process, ProcessId};
 use self::room::Room;
 pub use self::shared::{Act, LAB_VARIABLE, SharedLab};
-pub use self::state::{Condition, STATE_VARIABLE};
 use self::state::Record;
+pub use self::state::{Condition, STATE_VARIABLE};
 use self::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH, node_name};
 pub use self::wait::{Seen, eventually, throughout};
 
@@ -76,7 +76,9 @@ impl Lab {
             Some(record) => match record.condition() {
                 Condition::Up => Ok(Self::of(record)),
                 Condition::Building => bail!("lab {name} is still being built"),
-                Condition::Remains => bail!("lab {name} does not run; what is left of it goes with `lab down --name {name}`"),
+                Condition::Remains => {
+                    bail!("lab {name} does not run; what is left of it goes with `lab down --name {name}`")
+                }
             },
             None => bail!("there is no lab {name}: `lab up --name {name}` makes one"),
         }
@@ -96,7 +98,9 @@ impl Lab {
     pub fn all() -> Result<Vec<(Self, Condition)>> {
         let records = Self::names()?.into_iter().map(|name| Record::load(&name));
         let known = records.filter_map(Result::transpose);
-        known.map(|record| record.map(|record| (record.condition(), Self::of(record))).map(|(now, lab)| (lab, now))).collect()
+        known
+            .map(|record| record.map(|record| (record.condition(), Self::of(record))).map(|(now, lab)| (lab, now)))
+            .collect()
     }
 
     /// Its name.
@@ -148,7 +152,9 @@ impl Lab {
             SWITCH | ROUTER | CLIENT | LAN_CLIENT => Ok(Room::network(self.name(), name, &self.bin())),
             CONTROL_PLANE => Ok(machine(&self.record, name)),
             node => self.node(node).map(|node| node.room().clone()).with_context(|| {
-                format!("no host {node}: hosts are the nodes, {CLIENT}, {LAN_CLIENT}, {ROUTER}, {SWITCH}, {CONTROL_PLANE}")
+                format!(
+                    "no host {node}: hosts are the nodes, {CLIENT}, {LAN_CLIENT}, {ROUTER}, {SWITCH}, {CONTROL_PLANE}"
+                )
             }),
         }
     }

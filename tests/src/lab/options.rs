@@ -71,11 +71,7 @@ impl Options {
             "lab name {:?}: use 1 to 20 small letters, digits and dashes, not beginning with a dash",
             self.name
         );
-        anyhow::ensure!(
-            (1..=MOST_NODES).contains(&self.nodes),
-            "{} nodes: a lab has 1 to {MOST_NODES}",
-            self.nodes
-        );
+        anyhow::ensure!((1..=MOST_NODES).contains(&self.nodes), "{} nodes: a lab has 1 to {MOST_NODES}", self.nodes);
         Ok(())
     }
 }

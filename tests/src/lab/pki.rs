@@ -31,7 +31,8 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, format!("lab {lab}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?).context("signing the lab's authority")?;
+        let issuer =
+            CertifiedIssuer::self_signed(params, KeyPair::generate()?).context("signing the lab's authority")?;
         Ok(Self { issuer })
     }
 

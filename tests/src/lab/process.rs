@@ -65,37 +65,46 @@ impl ProcessId {
     }
 
     /// Its descendants, as they are now.
-    pub fn descendants(&self) -> Vec<Descendant> {
-        let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-        for (pid, stat) in all() {
-            children.entry(stat.parent).or_default().push(pid);
+    pub(super) fn descendants(&self) -> Vec<Process> {
+        let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+        for process in all() {
+            children.entry(process.parent).or_default().push(process);
         }
         let mut found = Vec::new();
         let mut open = vec![self.pid];
         while let Some(parent) = open.pop() {
-            for &pid in children.get(&parent).into_iter().flatten() {
-                open.push(pid);
-                if let (Some(process), Ok(command)) =
-                    (u32::try_from(pid).ok().and_then(Self::of), fs::read_to_string(format!("/proc/{pid}/comm")))
-                {
-                    found.push(Descendant { process, command: command.trim_end().to_owned() });
-                }
-            }
+            let below = children.remove(&parent).unwrap_or_default();
+            open.extend(below.iter().map(|process| process.id.pid));
+            found.extend(below);
         }
         found
     }
 }
 
-/// A process below another.
+/// A running process and what it runs.
 #[derive(Clone, Debug)]
-pub struct Descendant {
+pub struct Process {
     /// Who it is.
-    pub process: ProcessId,
+    pub id: ProcessId,
     /// The kernel's name for it: the first 15 bytes of its program's name.
     pub command: String,
+    parent: i32,
+}
+
+/// All processes of the machine that have not ended.
+pub(super) fn all() -> impl Iterator<Item = Process> {
+    let boot = boot_id();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = Stat::read(pid).filter(Stat::lives)?;
+        let id = ProcessId { pid, started: stat.started, boot: boot.clone() };
+        Some(Process { id, command: stat.command, parent: stat.parent })
+    })
 }
 
 struct Stat {
+    command: String,
     state: char,
     parent: i32,
     started: u64,
@@ -105,8 +114,10 @@ impl Stat {
     fn read(pid: i32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name may hold spaces and parentheses; what follows its last one are numbers.
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        let (before, after) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = after.split_whitespace().collect();
         Some(Self {
+            command: before.split_once('(')?.1.to_owned(),
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,
@@ -116,14 +127,6 @@ impl Stat {
     fn lives(&self) -> bool {
         !matches!(self.state, 'Z' | 'X')
     }
-}
-
-fn all() -> impl Iterator<Item = (i32, Stat)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        Some((pid, Stat::read(pid)?))
-    })
 }
 
 fn boot_id() -> String {

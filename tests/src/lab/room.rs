@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::process::ProcessId;
+use super::process::{self, Process, ProcessId};
 use super::wait::until;
 
 const NETNS_DIR: &str = "/run/netns";
@@ -64,6 +64,24 @@ impl Room {
         self.recorded("init").filter(ProcessId::lives)
     }
 
+    /// All processes of a machine that is up, those of its pods included.
+    pub fn processes(&self) -> Result<Vec<Process>> {
+        let init = self.init().with_context(|| format!("{} has no power: `lab heal` gives it back", self.host))?;
+        // Daemons may be children of the program that started them, outside; what they start is not.
+        let namespace = fs::read_link(format!("/proc/{}/ns/pid", init.pid()))?;
+        let roots = process::all().filter(|one| {
+            fs::read_link(format!("/proc/{}/ns/pid", one.id.pid())).is_ok_and(|other| other == namespace)
+        });
+        let mut found: Vec<Process> = Vec::new();
+        for root in roots {
+            found.extend(root.id.descendants());
+            found.push(root);
+        }
+        found.sort_by_key(|one| one.id.pid());
+        found.dedup_by_key(|one| one.id.pid());
+        Ok(found)
+    }
+
     /// A command prepared for this room: environment cleared to what the lab guarantees.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -93,7 +111,9 @@ impl Room {
                 Ok(work())
             });
             match inside.join() {
-                Ok(result) => result.map_err(|error: io::Error| error).with_context(|| format!("entering {}", self.host)),
+                Ok(result) => {
+                    result.map_err(|error: io::Error| error).with_context(|| format!("entering {}", self.host))
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
@@ -101,7 +121,8 @@ impl Room {
 
     fn doors(&self) -> Result<Vec<(File, CloneFlags)>> {
         let mut doors = vec![(
-            File::open(&self.netns).with_context(|| format!("host {}: no namespace {}", self.host, self.netns.display()))?,
+            File::open(&self.netns)
+                .with_context(|| format!("host {}: no namespace {}", self.host, self.netns.display()))?,
             CloneFlags::CLONE_NEWNET,
         )];
         if self.home.is_some() {
@@ -121,7 +142,8 @@ impl Room {
     pub(super) async fn boot(&self) -> Result<()> {
         let home = self.home()?;
         for directory in ["lib", "log", "pids", "etc"] {
-            fs::create_dir_all(home.join(directory)).with_context(|| format!("creating {}/{directory}", home.display()))?;
+            fs::create_dir_all(home.join(directory))
+                .with_context(|| format!("creating {}/{directory}", home.display()))?;
         }
         let booted = home.join("booted");
         let _ = fs::remove_file(&booted);
@@ -139,12 +161,16 @@ impl Room {
             .stderr(log);
         let mut child = self.wires().spawn(command)?;
         let parent = child.id();
-        let init = until(Duration::from_secs(10), &format!("{} boots (see {}/log/init.log)", self.host, home.display()), async || {
-            if let Some(status) = child.try_wait()? {
-                bail!("its init ended with {status}");
-            }
-            Ok(if booted.exists() { first_child(parent) } else { None })
-        })
+        let init = until(
+            Duration::from_secs(10),
+            &format!("{} boots (see {}/log/init.log)", self.host, home.display()),
+            async || {
+                if let Some(status) = child.try_wait()? {
+                    bail!("its init ended with {status}");
+                }
+                Ok(if booted.exists() { first_child(parent) } else { None })
+            },
+        )
         .await?;
         reap(child);
         self.record("init", &init)
@@ -157,8 +183,9 @@ impl Room {
         let mut command = self.command("setsid");
         command.arg(program).args(arguments).stdout(log.try_clone()?).stderr(log);
         let child = self.spawn(command)?;
-        let process = ProcessId::of(child.id())
-            .with_context(|| format!("{name} on {} ended at once: see {}", self.host, self.log(name).unwrap_or_default().display()))?;
+        let process = ProcessId::of(child.id()).with_context(|| {
+            format!("{name} on {} ended at once: see {}", self.host, self.log(name).unwrap_or_default().display())
+        })?;
         reap(child);
         self.record(name, &process)?;
         Ok(process)

@@ -78,7 +78,8 @@ impl SharedLab {
     }
 
     async fn made(&self) -> Result<&Made> {
-        let made = self.made.get_or_init(async || make((self.options)()).await.map_err(|error| format!("{error:#}"))).await;
+        let made =
+            self.made.get_or_init(async || make((self.options)()).await.map_err(|error| format!("{error:#}"))).await;
         made.as_ref().map_err(|error| anyhow!("{error}"))
     }
 }

@@ -69,7 +69,10 @@ impl Record {
         match &self.builder {
             Some(builder) if builder.lives() => Condition::Building,
             Some(_) => Condition::Remains,
-            None if Room::machine(name, CONTROL_PLANE, Path::new(""), home(name).join(CONTROL_PLANE)).init().is_some() => {
+            None if Room::machine(name, CONTROL_PLANE, Path::new(""), home(name).join(CONTROL_PLANE))
+                .init()
+                .is_some() =>
+            {
                 Condition::Up
             }
             None => Condition::Remains,
@@ -148,8 +151,11 @@ fn lock() -> Result<Flock<File>> {
     let root = root();
     fs::create_dir_all(&root).with_context(|| format!("creating {}", root.display()))?;
     let path = root.join("lock");
-    let file = File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).with_context(|| format!("locking {}", path.display()))
+    let file =
+        File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, error)| error)
+        .with_context(|| format!("locking {}", path.display()))
 }
 
 fn interface_exists(name: &str) -> bool {

@@ -52,7 +52,9 @@ pub(super) fn build(options: &Options, index: u8, rooms: &[Room]) -> Result<()> 
     }
     ip(&[], &names).context("adding network namespaces")?;
     for room in rooms {
-        room.wires().within(set_kernel_options)?.with_context(|| format!("setting kernel options of {}", room.host()))?;
+        room.wires()
+            .within(set_kernel_options)?
+            .with_context(|| format!("setting kernel options of {}", room.host()))?;
     }
     ip(&[], &links(options, index)?).context("adding links")?;
     for (host, batch) in configurations(options, index)? {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::Client;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::addresses::{API_PORT, HostLink};
@@ -34,7 +34,11 @@ impl Lab {
         let built = lab.build(&parts, progress).await;
         if let Err(error) = built {
             let logs = lab.home();
-            return Err(error.context(format!("lab {} did not start; its logs are below {}", options.name, logs.display())));
+            return Err(error.context(format!(
+                "lab {} did not start; its logs are below {}",
+                options.name,
+                logs.display()
+            )));
         }
         let mut record = lab.record;
         record.builder = None;

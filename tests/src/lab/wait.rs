@@ -65,7 +65,11 @@ pub(super) async fn until<T>(
 }
 
 /// Checks that a condition holds at every look during a time (for what must *not* happen).
-pub async fn throughout(time: Duration, what: &str, mut condition: impl AsyncFnMut() -> Result<Seen<()>>) -> Result<()> {
+pub async fn throughout(
+    time: Duration,
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Result<Seen<()>>,
+) -> Result<()> {
     let start = now();
     while start.elapsed() < time {
         if let Seen::NotYet(seen) = condition().await? {

@@ -158,7 +158,8 @@ async fn a_failure_leaves_frames_logs_and_objects_in_a_directory_that_it_names()
     let message = format!("{failure:#}");
     assert!(message.contains("as planned"), "{message}");
     let directory = message.split("are in ").nth(1).and_then(|rest| rest.split(": ").next()).expect(&message);
-    for file in ["frames.pcap", "objects.yaml", "node-1.txt", "node-1/kubelet.log", "control-plane/kube-apiserver.log"] {
+    for file in ["frames.pcap", "objects.yaml", "node-1.txt", "node-1/kubelet.log", "control-plane/kube-apiserver.log"]
+    {
         let file = std::path::Path::new(directory).join(file);
         assert!(file.metadata().is_ok_and(|file| file.len() > 0), "{} is missing or empty", file.display());
     }

@@ -80,10 +80,7 @@ async fn a_lab_whose_damaged_record_says_nothing_is_removed_too() -> Result<()> 
 fn processes_of(lab: &Lab) -> Result<Vec<ProcessId>> {
     let mut all = Vec::new();
     for host in ["control-plane", "node-1"] {
-        if let Some(init) = lab.host(host)?.init() {
-            all.extend(init.descendants().into_iter().map(|one| one.process));
-            all.push(init);
-        }
+        all.extend(lab.host(host)?.processes()?.into_iter().map(|process| process.id));
     }
     Ok(all)
 }
@@ -93,11 +90,14 @@ fn nothing_is_left(name: &str, processes: &[ProcessId]) -> Result<()> {
     ensure!(alive.is_empty(), "processes are left: {alive:?}");
     for entry in fs::read_dir("/run/netns")? {
         let namespace = entry?.file_name().into_string().unwrap_or_default();
-        let of_this = namespace.strip_prefix(name).is_some_and(|host| ["-node-1", "-switch", "-router"].contains(&host));
+        let of_this =
+            namespace.strip_prefix(name).is_some_and(|host| ["-node-1", "-switch", "-router"].contains(&host));
         ensure!(!of_this, "namespace {namespace} is left");
     }
     let mounts = fs::read_to_string("/proc/self/mounts")?;
-    if let Some(mount) = mounts.lines().find(|line| line.contains(&format!("/{name}/")) || line.contains(&format!("/{name}-node"))) {
+    if let Some(mount) =
+        mounts.lines().find(|line| line.contains(&format!("/{name}/")) || line.contains(&format!("/{name}-node")))
+    {
         bail!("a mount is left: {mount}");
     }
     for controller in fs::read_dir("/sys/fs/cgroup")? {

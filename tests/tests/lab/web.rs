@@ -71,7 +71,11 @@ pub(crate) async fn get_from_pod(lab: &Lab, pod: &str, server: &str, port: u16) 
 }
 
 fn url(server: &str, port: u16) -> String {
-    if server.contains(':') { format!("http://[{server}]:{port}/hostname") } else { format!("http://{server}:{port}/hostname") }
+    if server.contains(':') {
+        format!("http://[{server}]:{port}/hostname")
+    } else {
+        format!("http://{server}:{port}/hostname")
+    }
 }
 
 fn is_ready(pod: &Pod) -> bool {

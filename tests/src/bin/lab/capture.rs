@@ -11,7 +11,9 @@ use crate::Which;
 use crate::exec::exit_code;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Node N sends from 02:00:5e:10:00:NN.\nExamples:\n  lab capture arp or icmp6\n  lab capture --write frames.pcap")]
+#[command(
+    after_help = "Node N sends from 02:00:5e:10:00:NN.\nExamples:\n  lab capture arp or icmp6\n  lab capture --write frames.pcap"
+)]
 pub(crate) struct Capture {
     #[command(flatten)]
     which: Which,

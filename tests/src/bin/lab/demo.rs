@@ -54,7 +54,8 @@ impl Demo {
         ensure!(lab.options().herald, "lab {name} was started with --without-herald; `lab down` and try again");
         let told = tell(&lab).await;
         if runs || self.keep {
-            lab.kubectl(&["delete", "namespace/demo", "addresspool/demo", "--ignore-not-found", "--wait=false"]).await?;
+            lab.kubectl(&["delete", "namespace/demo", "addresspool/demo", "--ignore-not-found", "--wait=false"])
+                .await?;
             say(&format!("Lab {name} goes on. Look around: lab kubectl get vips; lab down ends it."));
         } else {
             Lab::down(name)?;
@@ -93,7 +94,8 @@ async fn examine(lab: &Lab, address: IpAddr) -> Result<Finding> {
     say(&format!("{asks}: who has {address}?"));
     let mac = eventually(PATIENCE, &format!("{address} answers on the LAN"), async || {
         lab.exec(LAN_CLIENT, &["curl", "--silent", "--max-time", "1", &url]).await?;
-        let neighbour = lab.exec(LAN_CLIENT, &["ip", "neigh", "show", &address.to_string(), "dev", LAN_INTERFACE]).await?;
+        let neighbour =
+            lab.exec(LAN_CLIENT, &["ip", "neigh", "show", &address.to_string(), "dev", LAN_INTERFACE]).await?;
         let mac = neighbour.stdout.split_whitespace().skip_while(|word| *word != "lladdr").nth(1).map(str::to_owned);
         Ok(mac.map_or_else(|| Seen::NotYet(neighbour.stdout), Seen::Yes))
     })

@@ -8,7 +8,9 @@ use herald_tests::artifacts::Progress;
 use herald_tests::suite::{self, Choice, LOAD_BALANCER};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Without --name Herald is tested in a lab that is made for it. With it, what is in that lab is, be it Herald or\nanother implementation; nodes of that lab should be `lab up --ipv4-nodes`.")]
+#[command(
+    after_help = "Without --name Herald is tested in a lab that is made for it. With it, what is in that lab is, be it Herald or\nanother implementation; nodes of that lab should be `lab up --ipv4-nodes`."
+)]
 pub(crate) struct E2e {
     /// Specs whose names match this expression
     #[arg(default_value = LOAD_BALANCER)]

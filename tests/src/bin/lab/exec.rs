@@ -9,7 +9,9 @@ use clap::Args;
 use crate::Which;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Hosts: node-1, node-2, ..., client (behind the router), lan-client, router, switch, control-plane.\nExamples:\n  lab exec client -- curl -s http://192.0.2.100/\n  lab exec node-1 -- nft list ruleset\n  lab exec switch -- bridge fdb show")]
+#[command(
+    after_help = "Hosts: node-1, node-2, ..., client (behind the router), lan-client, router, switch, control-plane.\nExamples:\n  lab exec client -- curl -s http://192.0.2.100/\n  lab exec node-1 -- nft list ruleset\n  lab exec switch -- bridge fdb show"
+)]
 pub(crate) struct Exec {
     #[command(flatten)]
     which: Which,

@@ -9,7 +9,9 @@ use herald_tests::lab::SPEAKER;
 use crate::Which;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lab fault power node-2\n  lab fault loss node-1 --percent 1\n  lab fault kill node-1 --process kube-proxy\n  lab heal")]
+#[command(
+    after_help = "Examples:\n  lab fault power node-2\n  lab fault loss node-1 --percent 1\n  lab fault kill node-1 --process kube-proxy\n  lab heal"
+)]
 pub(crate) struct Fault {
     #[command(flatten)]
     which: Which,

@@ -8,7 +8,9 @@ use clap::Args;
 use herald_tests::artifacts::image::{Config, Layer, Spec, build};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  lab image example.test/server:1 ./root --entrypoint /server --out server.tar\n  lab load server.tar")]
+#[command(
+    after_help = "Example:\n  lab image example.test/server:1 ./root --entrypoint /server --out server.tar\n  lab load server.tar"
+)]
 pub(crate) struct Image {
     /// The name by which manifests ask for it, with its tag
     image: String,

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use herald_tests::lab::{HERALD_NAMESPACE, Lab};
 use herald_tests::lab::topology::CONTROL_PLANE;
+use herald_tests::lab::{HERALD_NAMESPACE, Lab};
 
 use crate::Which;
 
@@ -17,7 +17,9 @@ const HERALD: [(&str, &str); 2] =
     [("herald-controller", "deployment/herald-controller"), ("herald-speaker", "daemonset/herald-speaker")];
 
 #[derive(Debug, Args)]
-#[command(after_help = "Components: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy,\nherald-controller, herald-speaker. Those of nodes: of all, or of one as in `node-1/kubelet`.")]
+#[command(
+    after_help = "Components: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy,\nherald-controller, herald-speaker. Those of nodes: of all, or of one as in `node-1/kubelet`."
+)]
 pub(crate) struct Logs {
     #[command(flatten)]
     which: Which,

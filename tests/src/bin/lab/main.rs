@@ -24,7 +24,10 @@ use herald_tests::lab::{DEFAULT_NAME, Lab};
 /// A real Kubernetes cluster on this machine: control plane, nodes with containerd, a LAN switch, a router and clients,
 /// each in a network namespace. No Docker. Nothing of it is left after `lab down`.
 #[derive(Debug, Parser)]
-#[command(name = "lab", after_help = "Try:\n  lab up\n  lab kubectl get nodes -o wide\n  lab exec client -- ping -c 3 192.0.2.11\n  lab down")]
+#[command(
+    name = "lab",
+    after_help = "Try:\n  lab up\n  lab kubectl get nodes -o wide\n  lab exec client -- ping -c 3 192.0.2.11\n  lab down"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -19,7 +19,8 @@ pub(crate) fn require() -> Result<()> {
     sudo.arg("env");
     sudo.args(env::vars().filter(|(name, _)| is_passed_on(name)).map(|(name, value)| format!("{name}={value}")));
     sudo.arg(program).args(env::args_os().skip(1));
-    let call: Vec<_> = [sudo.get_program()].into_iter().chain(sudo.get_args()).map(|part| part.to_string_lossy()).collect();
+    let call: Vec<_> =
+        [sudo.get_program()].into_iter().chain(sudo.get_args()).map(|part| part.to_string_lossy()).collect();
     if !stdin().is_terminal() {
         bail!("the lab makes network namespaces and mounts and needs root: {}", call.join(" "));
     }
