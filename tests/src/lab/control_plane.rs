@@ -122,7 +122,7 @@ pub(super) fn start_controllers(room: &Room) -> Result<()> {
 /// Waits until the API server says it is ready.
 pub(super) async fn ready(room: &Room, client: &Client) -> Result<()> {
     let log = room.log("kube-apiserver")?;
-    eventually(Duration::from_secs(60), &format!("the API server is ready (see {})", log.display()), async || {
+    eventually(Duration::from_mins(1), &format!("the API server is ready (see {})", log.display()), async || {
         let alive = room.recorded("kube-apiserver").is_some_and(|process| process.lives());
         anyhow::ensure!(alive, "its process has ended");
         let request = http_get("/readyz")?;

@@ -1,5 +1,6 @@
 //! What is kept of a failure: frames, logs, objects and the state of every node, in one directory.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -52,7 +53,7 @@ impl Lab {
                     Ok(output) => output.stdout,
                     Err(error) => format!("{error:#}\n"),
                 };
-                shown += &format!("# {}\n{text}\n", command.join(" "));
+                writeln!(shown, "# {}\n{text}", command.join(" "))?;
             }
             write(&format!("{host}.txt"), Ok(shown))?;
             copy_logs(&self.home().join(&host).join("log"), &directory.join(&host))?;

@@ -14,10 +14,10 @@ use super::Lab;
 use super::room::{Room, own_group};
 
 /// A command that takes longer is ended: what takes long is started with [`Lab::start`].
-const EXEC_LIMIT: Duration = Duration::from_secs(60);
+const EXEC_LIMIT: Duration = Duration::from_mins(1);
 
 /// kubectl waits for rollouts and deletions; nothing in a lab takes longer.
-const KUBECTL_LIMIT: Duration = Duration::from_secs(300);
+const KUBECTL_LIMIT: Duration = Duration::from_mins(5);
 
 /// What a finished command said.
 #[derive(Clone, Debug)]

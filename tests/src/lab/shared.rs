@@ -85,13 +85,11 @@ impl SharedLab {
 }
 
 async fn make(options: Options) -> Result<Made> {
-    let lab = match std::env::var(LAB_VARIABLE) {
-        Ok(name) => Lab::open(&name)?,
-        Err(_) => {
-            let name = options.name.clone();
-            end_with_this_process(&name)?;
-            Lab::up(options, Some(ProcessId::own()?), Progress::stderr()).await?
-        }
+    let lab = if let Ok(name) = std::env::var(LAB_VARIABLE) {
+        Lab::open(&name)?
+    } else {
+        end_with_this_process(&options.name)?;
+        Lab::up(options, Some(ProcessId::own()?), Progress::stderr()).await?
     };
     let frames = lab.capture().await?;
     Ok(Made { lab, frames })

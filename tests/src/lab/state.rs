@@ -65,17 +65,14 @@ impl Record {
     }
 
     pub(super) fn condition(&self) -> Condition {
-        let name = &self.options.name;
+        let runs = || {
+            let name = &self.options.name;
+            Room::machine(name, CONTROL_PLANE, Path::new(""), home(name).join(CONTROL_PLANE)).init().is_some()
+        };
         match &self.builder {
             Some(builder) if builder.lives() => Condition::Building,
-            Some(_) => Condition::Remains,
-            None if Room::machine(name, CONTROL_PLANE, Path::new(""), home(name).join(CONTROL_PLANE))
-                .init()
-                .is_some() =>
-            {
-                Condition::Up
-            }
-            None => Condition::Remains,
+            None if runs() => Condition::Up,
+            Some(_) | None => Condition::Remains,
         }
     }
 

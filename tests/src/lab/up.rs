@@ -176,7 +176,7 @@ async fn assign_pod_ranges(client: &Client, node: &Node) -> Result<()> {
 
 async fn nodes_ready(client: &Client, count: usize) -> Result<()> {
     let nodes: Api<core::Node> = Api::all(client.clone());
-    eventually(Duration::from_secs(60), &format!("{count} nodes are Ready"), async || {
+    eventually(Duration::from_mins(1), &format!("{count} nodes are Ready"), async || {
         let list = nodes.list(&ListParams::default()).await?;
         let states: Vec<(String, String)> = list.items.iter().map(readiness).collect();
         let ready = states.iter().filter(|(_, state)| state == "Ready").count();

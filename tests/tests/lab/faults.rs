@@ -59,7 +59,7 @@ async fn a_node_without_power_runs_nothing_and_comes_back_with_its_pods() -> Res
 
         lab.heal().await?;
         answers_again(lab, "192.0.2.13").await?;
-        eventually(Duration::from_secs(60), "the web server of node-3 serves again", async || {
+        eventually(Duration::from_mins(1), "the web server of node-3 serves again", async || {
             let servers = web::servers(lab).await?;
             let address = servers["node-3"].addresses[0].to_string();
             let answer = web::get(lab, "node-1", &address, PORT).await?;

@@ -50,7 +50,7 @@ pub(crate) async fn servers(lab: &Lab) -> Result<BTreeMap<String, Server>> {
     lab.apply(&objects).await?;
     let pods: Api<Pod> = Api::namespaced(lab.client().await?, NAMESPACE);
     let count = lab.nodes().len();
-    eventually(Duration::from_secs(60), "a web server is ready on every node", async || {
+    eventually(Duration::from_mins(1), "a web server is ready on every node", async || {
         let list = pods.list(&ListParams::default().labels("app=web")).await?;
         let ready = list.items.iter().filter(|pod| is_ready(pod)).map(server).collect::<Result<BTreeMap<_, _>>>()?;
         Ok(Seen::when(ready.len() == count, ready.clone(), ready))

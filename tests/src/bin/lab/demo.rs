@@ -21,7 +21,7 @@ const NAME: &str = "demo";
 /// Requests of the client behind the router, per family: enough to meet every replica.
 const REQUESTS: usize = 20;
 /// How long any step of the story may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {

@@ -13,7 +13,8 @@ use herald_tests::artifacts::image::{Config, Layer, Spec, build};
 )]
 pub(crate) struct Image {
     /// The name by which manifests ask for it, with its tag
-    image: String,
+    #[arg(value_name = "IMAGE")]
+    tag: String,
     /// The directory that becomes its root
     directory: PathBuf,
     /// The program and arguments it runs; repeat for each argument
@@ -29,10 +30,10 @@ pub(crate) struct Image {
 
 impl Image {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let tagged = self.image.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        ensure!(tagged, "image name {}: add a tag, as in {}:1", self.image, self.image);
+        let tagged = self.tag.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        ensure!(tagged, "image name {}: add a tag, as in {}:1", self.tag, self.tag);
         let spec = Spec {
-            names: vec![self.image],
+            names: vec![self.tag],
             layer: Layer::new().tree(&self.directory).with_context(|| self.directory.display().to_string())?,
             config: Config { user: self.user, entrypoint: self.entrypoint, ..Config::default() },
         };

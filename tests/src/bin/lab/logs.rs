@@ -48,12 +48,11 @@ impl Logs {
 
 /// The logs of a component: one, or one of each node.
 fn find(lab: &Lab, component: &str) -> Result<Vec<PathBuf>> {
-    let (hosts, component) = match component.split_once('/') {
-        Some((host, component)) => (vec![lab.host(host)?], component),
-        None => {
-            let nodes = lab.nodes().iter().map(|node| node.room().clone());
-            ([lab.host(CONTROL_PLANE)?].into_iter().chain(nodes).collect(), component)
-        }
+    let (hosts, component) = if let Some((host, component)) = component.split_once('/') {
+        (vec![lab.host(host)?], component)
+    } else {
+        let nodes = lab.nodes().iter().map(|node| node.room().clone());
+        ([lab.host(CONTROL_PLANE)?].into_iter().chain(nodes).collect(), component)
     };
     let logs = hosts.iter().map(|host| host.log(component)).collect::<Result<Vec<_>>>()?;
     let there: Vec<PathBuf> = logs.into_iter().filter(|log| log.exists()).collect();

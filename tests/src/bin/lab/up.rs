@@ -10,6 +10,7 @@ use herald_tests::lab::{DEFAULT_NAME, Lab, Options, Proxy};
 use crate::Which;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Up {
     #[command(flatten)]
     which: Which,
