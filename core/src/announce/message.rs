@@ -32,6 +32,10 @@ pub struct Claim {
     pub address: IpAddr,
     /// Where it is said to be.
     pub mac: MacAddr,
+    /// Whether it was said without being asked: a gratuitous ARP message, a question with this address as sender, an
+    /// unsolicited advertisement that overrides. A router that answers for others (proxy ARP, RFC 1027; proxy
+    /// advertisements, RFC 4861, section 7.2.8) says none of these.
+    pub unasked: bool,
 }
 
 /// "Who has this address?"

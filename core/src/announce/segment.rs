@@ -231,8 +231,9 @@ impl Segment {
         else {
             return Verdict::Unconcerned;
         };
-        // A router with proxy ARP claims whatever it can route: that takes nothing away from us.
-        if self.gateway_macs.values().any(|gateway| *gateway == claim.mac) {
+        // A router with proxy ARP answers for whatever it can route: that takes nothing away from us. But the next hop of
+        // a route may also be another node of the cluster, which announces what it has taken over.
+        if !claim.unasked && self.gateway_macs.values().any(|gateway| *gateway == claim.mac) {
             return Verdict::Unconcerned;
         }
         if presence.defence.is_news(now) {

@@ -21,10 +21,11 @@ fn heard_arp(message: &arp::Message) -> Heard {
     let sender = message.sender_ip;
     let is_host = !(sender.is_unspecified() || sender.is_multicast() || sender.is_broadcast() || sender.is_loopback());
     let sender = is_host.then_some(IpAddr::V4(message.sender_ip));
+    let unasked = message.operation == arp::Operation::Request || message.sender_ip == message.target_ip;
     let asks = message.operation == arp::Operation::Request && (is_host || message.sender_ip.is_unspecified());
     Heard {
         source: MacAddr(message.source),
-        claim: sender.map(|address| Claim { address, mac }),
+        claim: sender.map(|address| Claim { address, mac, unasked }),
         question: asks.then_some(Question { target: IpAddr::V4(message.target_ip), asker: sender, mac }),
     }
 }
@@ -37,13 +38,14 @@ fn heard_neighbor(packet: &ndp::Packet) -> Heard {
             let asker = (!packet.from.is_unspecified()).then_some(IpAddr::V6(packet.from));
             Heard {
                 source,
-                claim: asker.map(|address| Claim { address, mac }),
+                claim: asker.map(|address| Claim { address, mac, unasked: true }),
                 question: Some(Question { target: IpAddr::V6(target), asker, mac }),
             }
         }
-        ndp::Message::Advertisement { target, target_link, .. } => {
+        ndp::Message::Advertisement { target, target_link, solicited, overriding, .. } => {
             let mac = target_link.map_or(source, MacAddr);
-            Heard { source, claim: Some(Claim { address: IpAddr::V6(target), mac }), question: None }
+            let claim = Claim { address: IpAddr::V6(target), mac, unasked: overriding && !solicited };
+            Heard { source, claim: Some(claim), question: None }
         }
     }
 }

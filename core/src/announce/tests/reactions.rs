@@ -101,6 +101,9 @@ fn claims_of_ourselves_of_the_gateway_and_for_others_vips_are_no_rivals() {
     assert_eq!(wire.hear(&claim(vip("192.0.2.254"), STRANGER)), Verdict::Unconcerned, "the gateway's own address");
     assert_eq!(wire.hear(&claim(vip(VIP), STRANGER)), Verdict::Unconcerned, "the gateway's proxy ARP");
     assert_eq!(wire.events, []);
+    let Heard { source, claim: said, .. } = claim(vip(VIP), STRANGER);
+    let announced = Heard { source, claim: said.map(|said| Claim { unasked: true, ..said }), question: None };
+    assert_eq!(wire.hear(&announced), Verdict::Rival, "another node, over which a route leads to its pods");
 }
 
 #[test]
