@@ -18,7 +18,7 @@ use super::now;
 use super::report::Figure;
 
 /// Far longer than anything that is worth a figure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Creates Services one after the other in an idle cluster; each figure is the time from sending the create request to
 /// seeing the address in a watch.

@@ -44,7 +44,7 @@ async fn answers(lab: &Lab, address: IpAddr, questions: u32) -> Result<Vec<f64>>
     let since = wall_clock();
     let (count, address_text) = (questions.to_string(), address.to_string());
     let command = ["/usr/bin/python3", ASK, LAN_INTERFACE, &address_text, &count, PAUSE];
-    lab.start(LAN_CLIENT, &command)?.finish(Duration::from_secs(120)).await?.text()?;
+    lab.start(LAN_CLIENT, &command)?.finish(Duration::from_mins(2)).await?.text()?;
     let wanted = usize::try_from(questions)?;
     let took = eventually(Duration::from_secs(10), &format!("{questions} answers for {address}"), async || {
         let took = pairs(&capture.frames(since)?, address);

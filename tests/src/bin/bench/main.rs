@@ -4,6 +4,7 @@
 //! |---|---|
 //! | how soon does a new Service have an address, alone and among many? | [`allocation`] |
 //! | how soon is a new address reached, how fast are ARP and neighbour solicitations answered? | [`answers`] |
+//! | by which patch is a Service's status written best? | [`patches`] |
 //! | how much memory do the daemons hold? | [`memory`] |
 //! | what is a distribution, how is it printed and kept? | [`distribution`], [`report`] |
 
@@ -11,6 +12,7 @@ mod allocation;
 mod answers;
 mod distribution;
 mod memory;
+mod patches;
 mod report;
 
 use std::path::PathBuf;
@@ -70,6 +72,8 @@ async fn measure(lab: &Lab, progress: Progress, created: u32, questions: u32, se
     let mut report = Report::default();
     progress.say(&format!("creating {created} Services, one after the other"));
     report.add(allocation::one_by_one(lab, created).await?);
+    progress.say("writing status by two kinds of patch");
+    report.extend(patches::compared(lab, created).await?);
     progress.say("asking the wire, and a served address");
     report.extend(answers::on_the_wire(lab, questions).await?);
     report.extend(answers::of_new_addresses(lab).await?);

@@ -81,7 +81,12 @@ impl Report {
 
 impl Figure {
     /// What the values say.
-    pub(crate) fn of(what: impl Into<String>, unit: &'static str, target: &'static str, values: Vec<f64>) -> Result<Self> {
+    pub(crate) fn of(
+        what: impl Into<String>,
+        unit: &'static str,
+        target: &'static str,
+        values: Vec<f64>,
+    ) -> Result<Self> {
         let what = what.into();
         let values = Distribution::of(values).with_context(|| format!("nothing was measured: {what}"))?;
         Ok(Self { what, unit, target, values })
