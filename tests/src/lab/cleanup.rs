@@ -57,20 +57,19 @@ fn end_everything_in(namespaces: &[PathBuf]) -> Result<()> {
     let inodes: Vec<u64> =
         namespaces.iter().filter_map(|namespace| Some(fs::metadata(namespace).ok()?.ino())).collect();
     let start = wait::now();
-    let mut doomed: Vec<ProcessId> = Vec::new();
+    let mut pods: Vec<ProcessId> =
+        processes_in(&inodes).iter().flat_map(ProcessId::descendants).map(|one| one.id).collect();
     loop {
         let inside = processes_in(&inodes);
         for process in &inside {
-            doomed.extend(process.descendants().into_iter().map(|one| one.id));
             process.signal(Signal::SIGKILL)?;
         }
-        doomed.extend(inside);
-        doomed.retain(ProcessId::lives);
-        if doomed.is_empty() {
+        pods.retain(ProcessId::lives);
+        if inside.is_empty() && pods.is_empty() {
             return Ok(());
         }
         if start.elapsed() > Duration::from_secs(20) {
-            bail!("these processes did not end after SIGKILL: {doomed:?}");
+            bail!("these processes did not end after SIGKILL: {inside:?} {pods:?}");
         }
         std::thread::yield_now();
     }

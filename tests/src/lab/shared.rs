@@ -88,24 +88,26 @@ async fn make(options: Options) -> Result<Made> {
     let lab = if let Ok(name) = std::env::var(LAB_VARIABLE) {
         Lab::open(&name)?
     } else {
-        end_with_this_process(&options.name)?;
+        Lab::end_with_this_process(&options.name)?;
         Lab::up(options, Some(ProcessId::own()?), Progress::stderr()).await?
     };
     let frames = lab.capture().await?;
     Ok(Made { lab, frames })
 }
 
-/// Starts a process that removes the lab when this one has ended, by whatever cause: it waits for the end of a pipe that
-/// only this process holds open.
-fn end_with_this_process(name: &str) -> Result<()> {
-    let lab = lab_program()?;
-    let mut janitor = Command::new("setsid");
-    janitor.arg(lab).args(["down", "--name", name, "--after-input-ends"]);
-    janitor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut janitor = janitor.spawn().context("starting what removes the lab in the end")?;
-    // Never closed: the kernel does that when the process ends.
-    std::mem::forget(janitor.stdin.take());
-    Ok(())
+impl Lab {
+    /// Starts a process that removes the lab of this name when the calling one has ended, by whatever cause: it waits for
+    /// the end of a pipe that only this process holds open.
+    pub fn end_with_this_process(name: &str) -> Result<()> {
+        let lab = lab_program()?;
+        let mut janitor = Command::new("setsid");
+        janitor.arg(lab).args(["down", "--name", name, "--after-input-ends"]);
+        janitor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut janitor = janitor.spawn().context("starting what removes the lab in the end")?;
+        // Never closed: the kernel does that when the process ends.
+        std::mem::forget(janitor.stdin.take());
+        Ok(())
+    }
 }
 
 /// The program `lab`, which cargo builds together with the tests, one directory above them.

@@ -12,6 +12,8 @@ use herald_tests::artifacts::Progress;
 use herald_tests::lab::addresses::{POOL_V4, POOL_V6};
 use herald_tests::lab::topology::{CLIENT, LAN_CLIENT, LAN_INTERFACE};
 use herald_tests::lab::{Condition, Lab, Options, ProcessId, Seen, eventually};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 
 use crate::Which;
@@ -48,6 +50,9 @@ impl Demo {
             self.which.open()?
         } else {
             let owner = if self.keep { None } else { Some(ProcessId::own()?) };
+            if !self.keep {
+                Lab::end_with_this_process(name)?;
+            }
             say("A cluster of three nodes, with a switch, a router and two clients, on this machine:");
             Lab::up(Options::named(name), owner, Progress::stderr()).await?
         };
@@ -72,9 +77,10 @@ async fn tell(lab: &Lab) -> Result<()> {
     lab.apply(&deployment()).await?;
     lab.rolled_out(NAME, &["deployment/web"]).await?;
     say("Three web servers are ready. A dual-stack Service of type LoadBalancer for them ...");
+    let services: Api<Service> = Api::namespaced(lab.client().await?, NAME);
     let created = now();
-    lab.apply(&service()).await?;
-    let addresses = addresses(lab).await?;
+    services.create(&PostParams::default(), &serde_json::from_value(service())?).await?;
+    let addresses = addresses(&services).await?;
     let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     say(&format!("... has {} after {} ms.\n", list.join(" and "), created.elapsed().as_millis()));
     let mut findings = Vec::new();
@@ -112,12 +118,13 @@ async fn examine(lab: &Lab, address: IpAddr) -> Result<Finding> {
     Ok(Finding { address, announcer, answer: format!("{mac} ({node})"), pods: pods.len() })
 }
 
-async fn addresses(lab: &Lab) -> Result<Vec<IpAddr>> {
+async fn addresses(services: &Api<Service>) -> Result<Vec<IpAddr>> {
     eventually(PATIENCE, "the Service has two addresses", async || {
-        let service = get(lab, &["service/web", "--namespace", NAME]).await?;
-        let ingress = service["status"]["loadBalancer"]["ingress"].as_array().cloned().unwrap_or_default();
-        let addresses = ingress.iter().filter_map(|one| one["ip"].as_str()?.parse().ok()).collect::<Vec<IpAddr>>();
-        Ok(Seen::when(addresses.len() == 2, addresses, &service["status"]))
+        let status = services.get("web").await?.status;
+        let ingress = status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_deref());
+        let addresses: Vec<IpAddr> =
+            ingress.into_iter().flatten().filter_map(|one| one.ip.as_ref()?.parse().ok()).collect();
+        Ok(Seen::when(addresses.len() == 2, addresses, status))
     })
     .await
 }
