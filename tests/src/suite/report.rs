@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// Specs that Herald doesn't pass yet: a part of the spec's name, and why.
 const EXPECTED_FAILURES: [(&str, &str); 1] = [(
     "should be able to switch session affinity for LoadBalancer service with Local traffic policy",
-    "spreads one client over pods of several nodes behind a Service with policy Local, and one node announces an address",
+    "it wants one client spread over the pods of several nodes under policy Local, but one node announces an address",
 )];
 
 /// How a spec ended.
