@@ -53,13 +53,15 @@ impl Stage {
 
     /// Makes the namespace alone; `range` is what its pools may have, once the scenario makes some.
     pub async fn bare(lab: &Lab, scenario: &str, range: Range) -> Result<Self> {
-        bring_servers(lab).await?;
+        prepare(lab).await?;
         let client = lab.client().await?;
         let words: String = scenario.replace('_', "-").chars().take(40).collect();
         let wanted: Namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{words}-")}}))?;
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let made = namespaces.create(&PostParams::default(), &wanted).await;
         let name = made.with_context(|| format!("creating a namespace for {scenario}"))?.name_any();
+        let label = json!({"metadata": {"labels": {STAGE_LABEL: name}}});
+        namespaces.patch(&name, &PatchParams::default(), &Patch::Merge(label)).await?;
         Ok(Self { lab: lab.clone(), client, name, range })
     }
 
@@ -71,14 +73,7 @@ impl Stage {
 
     /// Removes its pools, its advertisement and its namespace with all in it; waits for none of them.
     pub async fn strike(self) -> Result<()> {
-        let mine = ListParams::default().labels(&format!("{STAGE_LABEL}={}", self.name));
-        let advertisements: Api<L2Advertisement> = self.cluster();
-        advertisements.delete_collection(&DeleteParams::default(), &mine).await?;
-        let pools: Api<AddressPool> = self.cluster();
-        pools.delete_collection(&DeleteParams::default(), &mine).await?;
-        let namespaces: Api<Namespace> = self.cluster();
-        namespaces.delete(&self.name, &DeleteParams::default()).await?;
-        Ok(())
+        sweep(&self.client, &format!("{STAGE_LABEL}={}", self.name)).await
     }
 
     /// The lab it stands in.
@@ -250,17 +245,33 @@ impl Stage {
     }
 }
 
-/// On every cluster-scoped object of a stage: its name.
+/// On the namespace and every cluster-scoped object of a stage: its name.
 const STAGE_LABEL: &str = "herald-lb.io/stage";
 
-/// Puts the servers' image on every node, once in the life of this process.
-async fn bring_servers(lab: &Lab) -> Result<()> {
-    static BROUGHT: OnceCell<()> = OnceCell::const_new();
-    let brought = BROUGHT.get_or_try_init(async || {
+/// Puts the servers' image on every node and removes what an earlier process left of its stages, once in the life of
+/// this process.
+async fn prepare(lab: &Lab) -> Result<()> {
+    static PREPARED: OnceCell<()> = OnceCell::const_new();
+    let prepared = PREPARED.get_or_try_init(async || {
         let artifacts = tokio::task::spawn_blocking(|| Artifacts::ensure(Progress::stderr())).await??;
-        lab.load(&[artifacts.agnhost.archive]).await
+        lab.load(&[artifacts.agnhost.archive]).await?;
+        sweep(&lab.client().await?, STAGE_LABEL).await
     });
-    brought.await.copied().context("bringing the servers' image to the nodes")
+    prepared.await.copied().context("preparing the lab for scenarios")
+}
+
+/// Deletes all objects of stages that the selector selects.
+async fn sweep(client: &Client, selector: &str) -> Result<()> {
+    let selected = ListParams::default().labels(selector);
+    let advertisements: Api<L2Advertisement> = Api::all(client.clone());
+    advertisements.delete_collection(&DeleteParams::default(), &selected).await?;
+    let pools: Api<AddressPool> = Api::all(client.clone());
+    pools.delete_collection(&DeleteParams::default(), &selected).await?;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for namespace in namespaces.list(&selected).await? {
+        namespaces.delete(&namespace.name_any(), &DeleteParams::default()).await?;
+    }
+    Ok(())
 }
 
 /// The node a pod runs on.

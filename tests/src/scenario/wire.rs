@@ -55,6 +55,12 @@ pub fn destination(frame: &Frame) -> Option<IpAddr> {
     }
 }
 
+/// Whether a frame is of neighbour discovery (RFC 4861): what hosts tell each other about the link, not traffic.
+pub fn is_neighbour_discovery(frame: &Frame) -> bool {
+    let byte = |offset: usize| frame.bytes.get(offset).copied();
+    frame.kind() == Some(0x86dd) && byte(20) == Some(58) && matches!(byte(54), Some(133..=136))
+}
+
 /// Whether a frame is an ICMP redirect (RFC 792, RFC 4861).
 pub fn is_redirect(frame: &Frame) -> bool {
     let byte = |offset: usize| frame.bytes.get(offset).copied();
@@ -86,6 +92,12 @@ mod tests {
         let v6 = frame(&[(12, &[0x86, 0xdd]), (38, &[0x20, 0x01, 0x0d, 0xb8]), (53, &[7])]);
         assert_eq!(destination(&v6), Some("2001:db8::7".parse().unwrap()));
         assert_eq!(destination(&frame(&[(12, &[8, 6])])), None);
+    }
+
+    #[test]
+    fn neighbour_discovery_is_no_traffic() {
+        assert!(is_neighbour_discovery(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[136])])));
+        assert!(!is_neighbour_discovery(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[128])])));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use herald_tests::lab::topology::{CLIENT, LAN_CLIENT};
 use herald_tests::lab::{Frame, Seen, eventually};
 use herald_tests::scenario::call::{ask, get};
 use herald_tests::scenario::caller::SOON;
-use herald_tests::scenario::wire::{destination, is_redirect, sctp_init};
+use herald_tests::scenario::wire::{destination, is_neighbour_discovery, is_redirect, sctp_init};
 use herald_tests::scenario::{Outcome, Server, Stage, service};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ async fn sctp_that_nobody_serves_is_refused_by_icmp_and_nothing_leaks() -> Resul
 }
 
 #[tokio::test]
-async fn a_service_without_endpoints_is_refused_at_once() -> Result<()> {
+async fn a_service_without_endpoints_is_refused() -> Result<()> {
     on_stage(async |stage| {
         let addresses = served(stage).await?;
         stage.scale("web", 0).await?;
@@ -82,8 +82,10 @@ async fn a_service_without_endpoints_is_refused_at_once() -> Result<()> {
             for host in [CLIENT, LAN_CLIENT] {
                 let caller = stage.caller(host)?;
                 let what = format!("{to} is refused to {host}");
+                // kube-proxy refuses by ICMP at once; on wires without length it finds the client's socket still locked
+                // by its own SYN, so that the client may learn of it only at the second SYN.
                 eventually(SOON, &what, async || {
-                    let outcome = caller.there(move || get(to, None, "/", AT_ONCE)).await?;
+                    let outcome = caller.get(to, "/").await?;
                     Ok(Seen::when(outcome == Outcome::Refused, (), outcome))
                 })
                 .await?;
@@ -153,7 +155,12 @@ async fn without_leaks(scenario: impl AsyncFnOnce(&Stage, &[IpAddr]) -> Result<(
         .await?;
         for frame in frames.iter().filter(|frame| nodes.contains(&source(frame))) {
             let to = destination(frame).filter(|to| addresses.contains(to));
-            ensure!(to.is_none(), "{} sent a packet to {to:?}: {:02x?}", source(frame), frame.bytes);
+            ensure!(
+                to.is_none() || is_neighbour_discovery(frame),
+                "{} sent a packet to {to:?}: {:02x?}",
+                source(frame),
+                frame.bytes
+            );
             ensure!(!is_redirect(frame), "{} sent a redirect: {:02x?}", source(frame), frame.bytes);
         }
         stage.strike().await
