@@ -6,7 +6,7 @@ CARGO_DENY = $(or $(shell command -v cargo-deny 2>/dev/null),$(CACHE)/tools/bin/
 # The lab makes network namespaces and mounts; cargo itself needs no root.
 LAB = cargo run --quiet --locked --package herald-tests --bin lab --
 
-.PHONY: help demo test e2e bench soak lint clean
+.PHONY: help demo test images e2e bench soak lint clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ demo: ## a real cluster on this machine, a Service with an external address, and
 test: ## every ring of tests: unit, property, network namespaces, real cluster
 	@tests/prerequisites.sh lab
 	cargo test --workspace --locked
+
+images: ## both daemons as images without Docker, in build/images
+	@tests/prerequisites.sh build
+	@$(LAB) images build/images
 
 e2e: ## Kubernetes' own end-to-end suite for LoadBalancer Services; writes docs/kubernetes-e2e.md
 	@tests/prerequisites.sh lab

@@ -8,6 +8,7 @@ mod e2e;
 mod exec;
 mod fault;
 mod image;
+mod images;
 mod kubectl;
 mod list;
 mod load;
@@ -53,6 +54,8 @@ enum Command {
     Heal(fault::Heal),
     /// Make an image archive from a directory
     Image(image::Image),
+    /// Build Herald's own images, as they are shipped, as archives
+    Images(images::Images),
     /// Load image archives into every node
     Load(load::Load),
     /// Show or record the frames of every switch port
@@ -99,6 +102,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Fault(fault) => fault.run().await,
         Command::Heal(heal) => heal.run().await,
         Command::Image(image) => image.run(),
+        Command::Images(images) => images.run(),
         Command::Load(load) => load.run().await,
         Command::Capture(capture) => capture.run().await,
         Command::E2e(e2e) => e2e.run().await,
