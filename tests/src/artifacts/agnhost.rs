@@ -24,6 +24,9 @@ const NO_APPLETS: [&str; 6] = ["busybox", "sh", "ash", "curl", "wget", "nc"];
 
 const NAME_SERVICE: &str = "hosts: files dns\n";
 
+/// Specs that expect no answer wait for one `wget`, which by itself would try twenty times.
+const WGET: &str = "tries = 1\n";
+
 const USERS: &str = "root:x:0:0:root:/root:/bin/sh\n\
     user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n\
     nobody:x:65534:65534:nobody:/:/bin/false\n";
@@ -47,6 +50,7 @@ pub(super) fn spec(agnhost: &Path) -> Result<Spec> {
         .directory("uploads", 0o755)
         .directory("root", 0o700)
         .text("etc/nsswitch.conf", NAME_SERVICE)
+        .text("etc/wgetrc", WGET)
         .text("etc/passwd", USERS)
         .text("etc/group", GROUPS);
     for applet in applets(&busybox)? {
