@@ -95,6 +95,21 @@ impl Change {
             Self::Trouble(kind, _) => *kind,
         }
     }
+
+    /// Whether the API server said this. That a list begins is only our own intention.
+    const fn is_answer(&self) -> bool {
+        !matches!(
+            self,
+            Self::Ledger(Seen::ListBegins)
+                | Self::Speaker(Seen::ListBegins)
+                | Self::Pool(Seen::ListBegins)
+                | Self::Advertisement(Seen::ListBegins)
+                | Self::Node(Seen::ListBegins)
+                | Self::Service(Seen::ListBegins)
+                | Self::EndpointSlice(Seen::ListBegins)
+                | Self::Trouble(..)
+        )
+    }
 }
 
 /// The last view of everything watched.
@@ -195,10 +210,15 @@ impl Intake {
                 false
             }
             Some(change) => {
-                self.troubles.well(change.kind());
+                if change.is_answer() {
+                    self.troubles.well(change.kind());
+                }
                 self.world.apply(change)
             }
             None => false,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

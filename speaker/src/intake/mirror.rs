@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What a watch says, one object at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<K, V> {
-    /// A list begins.
+    /// A list is about to be asked for; nothing has been answered yet.
     ListBegins,
     /// The list holds this object.
     Listed(K, Reading<V>),

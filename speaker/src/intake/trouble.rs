@@ -27,7 +27,8 @@ pub(super) struct Troubles {
     server: String,
     away: Option<Away>,
     asking: Option<BoxFuture<'static, Result<(), String>>>,
-    refused: BTreeMap<Kind, String>,
+    /// What the API server refuses, and why.
+    pub(super) refused: BTreeMap<Kind, String>,
 }
 
 struct Away {
@@ -156,7 +157,7 @@ impl Nature {
             410 => Self::Expired,
             401 => Self::Refused(format!("the API server does not accept our credentials: {}", status.message)),
             403 => Self::Refused(format!(
-                "the speaker's ClusterRole lacks get, list and watch on a resource: {}",
+                "the speaker's ClusterRole lacks list and watch on a resource: {}",
                 status.message
             )),
             404 => Self::Refused(

@@ -134,10 +134,12 @@ impl Watch {
     }
 }
 
-/// Doubles the pause from [`FIRST_RETRY`] to [`LAST_RETRY`]; the first success starts it over.
+/// Doubles the pause from [`FIRST_RETRY`] to [`LAST_RETRY`]; the second success in a row starts it over. The first one
+/// proves nothing: a list announces itself before it is asked for.
 #[derive(Debug, Default)]
 struct Retry {
     failures: u32,
+    successes: u32,
 }
 
 impl Iterator for Retry {
@@ -146,13 +148,17 @@ impl Iterator for Retry {
     fn next(&mut self) -> Option<Duration> {
         let pause = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
+        self.successes = 0;
         Some(pause.min(LAST_RETRY))
     }
 }
 
 impl Backoff for Retry {
     fn reset(&mut self) {
-        self.failures = 0;
+        self.successes = self.successes.saturating_add(1);
+        if self.successes > 1 {
+            self.failures = 0;
+        }
     }
 }
 
@@ -166,6 +172,9 @@ mod tests {
         let pauses: Vec<_> = retry.by_ref().take(40).collect();
         assert!(pauses.is_sorted());
         assert_eq!((pauses[0], pauses[39]), (FIRST_RETRY, LAST_RETRY));
+        retry.reset();
+        assert_eq!(retry.next(), Some(LAST_RETRY), "a list that was announced and then refused is no success");
+        retry.reset();
         retry.reset();
         assert_eq!(retry.next(), Some(FIRST_RETRY));
     }
