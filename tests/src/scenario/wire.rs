@@ -49,8 +49,8 @@ pub async fn neighbour(lab: &Lab, host: &str, address: IpAddr) -> Result<Option<
 /// The address an IP packet on the LAN is for; none for other frames, and for frames with tags.
 pub fn destination(frame: &Frame) -> Option<IpAddr> {
     match frame.kind()? {
-        0x0800 => <[u8; 4]>::try_from(frame.bytes.get(30..34)?).ok().map(IpAddr::from),
-        0x86dd => <[u8; 16]>::try_from(frame.bytes.get(38..54)?).ok().map(IpAddr::from),
+        0x0800 => address::<4>(frame, 30),
+        0x86dd => address::<16>(frame, 38),
         _ => None,
     }
 }
@@ -61,14 +61,23 @@ pub fn is_neighbour_discovery(frame: &Frame) -> bool {
     frame.kind() == Some(0x86dd) && byte(20) == Some(58) && matches!(byte(54), Some(133..=136))
 }
 
-/// Whether a frame is an ICMP redirect (RFC 792, RFC 4861).
-pub fn is_redirect(frame: &Frame) -> bool {
+/// The address that an ICMP redirect (RFC 792, RFC 4861) is about; none for other frames.
+pub fn redirected(frame: &Frame) -> Option<IpAddr> {
     let byte = |offset: usize| frame.bytes.get(offset).copied();
-    match frame.kind() {
-        Some(0x0800) => byte(23) == Some(1) && byte(34) == Some(5),
-        Some(0x86dd) => byte(20) == Some(58) && byte(54) == Some(137),
-        _ => false,
+    match frame.kind()? {
+        // What follows the ICMP header is the packet that gave rise to it; its destination is meant.
+        0x0800 if byte(23) == Some(1) && byte(34) == Some(5) => address::<4>(frame, 58),
+        0x86dd if byte(20) == Some(58) && byte(54) == Some(137) => address::<16>(frame, 78),
+        _ => None,
     }
+}
+
+fn address<const LENGTH: usize>(frame: &Frame, offset: usize) -> Option<IpAddr>
+where
+    IpAddr: From<[u8; LENGTH]>,
+{
+    let bytes = frame.bytes.get(offset..offset + LENGTH)?;
+    <[u8; LENGTH]>::try_from(bytes).ok().map(IpAddr::from)
 }
 
 #[cfg(test)]
@@ -78,7 +87,7 @@ mod tests {
     use super::*;
 
     fn frame(bytes: &[(usize, &[u8])]) -> Frame {
-        let mut all = vec![0; 60];
+        let mut all = vec![0; 100];
         for (offset, some) in bytes {
             all[*offset..*offset + some.len()].copy_from_slice(some);
         }
@@ -101,9 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn redirects_of_both_families_are_recognised() {
-        assert!(is_redirect(&frame(&[(12, &[8, 0]), (23, &[1]), (34, &[5])])));
-        assert!(is_redirect(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[137])])));
-        assert!(!is_redirect(&frame(&[(12, &[8, 0]), (23, &[1]), (34, &[8])])));
+    fn a_redirect_tells_what_it_is_about() {
+        let v4 = frame(&[(12, &[8, 0]), (23, &[1]), (34, &[5]), (58, &[192, 0, 2, 7])]);
+        assert_eq!(redirected(&v4), Some("192.0.2.7".parse().unwrap()));
+        let v6 = frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[137]), (78, &[0x20, 0x01]), (93, &[7])]);
+        assert_eq!(redirected(&v6), Some("2001::7".parse().unwrap()));
+        assert_eq!(redirected(&frame(&[(12, &[8, 0]), (23, &[1]), (34, &[8])])), None);
     }
 }
