@@ -3,14 +3,14 @@
 
 use super::mirror::Reading;
 use herald_api::address_pool::Advertise;
+use herald_api::convert::ownership;
 use herald_api::slim::{EndpointSlice, Node, Service, ServiceType, TrafficPolicy};
 use herald_api::speaker::SpeakerStatus;
 use herald_api::virtual_ip::{Announcer, Holder, HolderPort, PortProtocol};
-use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP, condition, keys};
+use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use herald_core::address::Family;
-use herald_core::names::{InterfaceName, NodeName, PoolName, ServiceKey, Uid};
-use herald_core::ownership::{Advertisement, Bar, InterfacePattern, Preference, Segment};
-use herald_core::selector::Selector;
+use herald_core::names::{NodeName, PoolName, ServiceKey, Uid};
+use herald_core::ownership::{Advertisement, Bar, Segment};
 use herald_core::service::{Protocol, ServicePort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,52 +163,19 @@ pub(super) fn endpoint_slice(object: EndpointSlice) -> Reading<SliceRecord> {
 
 /// Reads a Node.
 pub(super) fn node(object: Node) -> Reading<NodeRecord> {
-    let (uid, ready) = (uid(&object.metadata), object.ready());
-    let labels = object.metadata.labels.unwrap_or_default();
-    // Anything that is no boolean excludes: the label once counted by its mere presence.
-    let excluded = labels.get(keys::EXCLUDE_NODE_LABEL).is_some_and(|value| parse_bool(value).unwrap_or(true));
-    let bar = if object.metadata.deletion_timestamp.is_some() {
-        Some(Bar::Deletion)
-    } else if excluded {
-        Some(Bar::Label)
-    } else if object.spec.taints.iter().any(|taint| taint.key == keys::DELETION_TAINT) {
-        Some(Bar::Taint)
-    } else if ready != Some(true) {
-        Some(Bar::NotReady)
-    } else {
-        None
-    };
-    Reading::Record(NodeRecord { uid, labels, bar })
-}
-
-/// The spellings of booleans that Kubernetes accepts in labels.
-fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+    let (uid, bar) = (uid(&object.metadata), ownership::bar(&object));
+    Reading::Record(NodeRecord { uid, labels: object.metadata.labels.unwrap_or_default(), bar })
 }
 
 /// Reads a `Speaker`.
 pub(super) fn speaker(object: Speaker) -> Reading<SpeakerRecord> {
     let status = object.status.unwrap_or_default();
-    let ready =
-        status.conditions.iter().any(|is| is.type_ == keys::condition::READY && is.status == condition::status(true));
     Reading::Record(SpeakerRecord {
         resource_version: object.metadata.resource_version.unwrap_or_default(),
-        running: ready && !status.draining,
-        segments: status.segments.iter().map(segment).collect(),
+        running: ownership::runs(&status),
+        segments: ownership::segments(&status),
         status,
     })
-}
-
-fn segment(reported: &herald_api::speaker::Segment) -> Segment {
-    Segment {
-        interface: InterfaceName::new(&reported.interface),
-        subnets: reported.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect(),
-        carrier: reported.carrier,
-    }
 }
 
 /// Reads an `AddressPool`.
@@ -221,18 +188,7 @@ pub(super) fn pool(object: AddressPool) -> Reading<PoolRecord> {
 
 /// Reads an `L2Advertisement`.
 pub(super) fn advertisement(object: L2Advertisement) -> Reading<Advertisement> {
-    let spec = object.spec;
-    let preferred = spec.preferred_nodes.iter();
-    Reading::Record(Advertisement {
-        pools: spec.pools.into_iter().map(PoolName::from).collect(),
-        pool_selector: spec.pool_selector.as_ref().map(Selector::from),
-        service_selector: spec.service_selector.as_ref().map(Selector::from),
-        node_selectors: spec.node_selectors.iter().map(Selector::from).collect(),
-        preferred_nodes: preferred
-            .map(|preferred| Preference { weight: preferred.weight, nodes: Selector::from(&preferred.selector) })
-            .collect(),
-        interfaces: spec.interfaces.into_iter().map(InterfacePattern::new).collect(),
-    })
+    Reading::Record(ownership::advertisement(&object.spec))
 }
 
 fn uid(metadata: &ObjectMeta) -> Uid {
