@@ -9,7 +9,7 @@ use crate::intake::Intake;
 use crate::links;
 use crate::metrics::Metrics;
 use crate::report::writer::Writer;
-use crate::steering::Steering;
+use crate::steering::{GuardMetrics, Steering};
 use anyhow::Context;
 use herald_core::names::NodeName;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -40,11 +40,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         return clean_up();
     }
     let node = cluster.node()?;
+    let mut registry = Registry::with_prefix("herald_speaker");
     let guard = match steering {
-        SteeringMode::Native => Guard::native(Steering::open()?),
+        SteeringMode::Native => {
+            GuardMetrics::register(&mut registry);
+            Guard::native(Steering::open()?)
+        }
         SteeringMode::Off => Guard::Off,
     };
-    let mut registry = Registry::with_prefix("herald_speaker");
     let interfaces = network.interface_choice();
     let choice = interfaces.clone();
     let watched = links::watch(move |name| choice.admits(name)).await?;

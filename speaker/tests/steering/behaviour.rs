@@ -9,9 +9,7 @@ use crate::support::now;
 use crate::support::station::Station;
 use crate::table::table;
 use herald_core::steering::Table;
-use herald_speaker::steering::{GuardMetrics, Reason, Steering};
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
+use herald_speaker::steering::{Reason, Steering};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -263,21 +261,4 @@ fn where_ipvs_makes_vips_local_the_nodes_own_services_stay_out_of_their_reach() 
     });
     site.node.namespace.run("ip link delete kube-ipvs0");
     site.node.namespace.within(|| steering.reconcile(&served())).expect("IPVS gone again");
-}
-
-#[test]
-fn what_the_guard_took_shows_in_the_metrics() {
-    let site = Site::new();
-    connect(&site.client.namespace, at(VIPS[0], UNSERVED)).expect_err("nobody serves it");
-    let mut registry = Registry::with_prefix("herald_speaker");
-    GuardMetrics::register(&mut registry);
-    let mut text = String::new();
-    site.node.namespace.within(|| encode(&mut text, &registry)).expect("text");
-    for line in [
-        "herald_speaker_guard_packets_total{family=\"ip\",reason=\"refused\"} 1",
-        "herald_speaker_guard_bytes_total{family=\"ip\",reason=\"refused\"} 60",
-        "herald_speaker_guard_packets_total{family=\"ip6\",reason=\"refused\"} 0",
-    ] {
-        assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
-    }
 }

@@ -5,6 +5,7 @@
 mod behaviour;
 mod capture;
 mod leaks;
+mod program;
 mod site;
 mod table;
 
