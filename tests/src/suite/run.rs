@@ -79,6 +79,8 @@ fn command(lab: &Lab, client: &Room, programs: &SuitePrograms, choice: &Choice, 
         .args([&format!("--output-dir={}", output.display()), &*programs.e2e.to_string_lossy(), "--"])
         // A provider that does nothing, under the only such name that the specs' own checks accept.
         .arg("--provider=aws")
+        // Only the first of the runner's processes would count them itself; specs in the others would skip themselves.
+        .arg(format!("--num-nodes={}", lab.nodes().len()))
         .arg(format!("--kubeconfig={}", lab.kubeconfig().display()))
         .arg(format!("--kubectl-path={}", lab.bin().join("kubectl").display()))
         .current_dir(output)
