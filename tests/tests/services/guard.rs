@@ -9,6 +9,7 @@ use herald_tests::lab::topology::{CLIENT, LAN_CLIENT};
 use herald_tests::lab::{Frame, Seen, eventually};
 use herald_tests::scenario::call::{ask, get};
 use herald_tests::scenario::caller::SOON;
+use herald_tests::scenario::server::HTTP_PORT;
 use herald_tests::scenario::wire::{destination, is_neighbour_discovery, redirected, sctp_init};
 use herald_tests::scenario::{Outcome, Server, Stage, service};
 use serde_json::{Value, json};
@@ -65,6 +66,31 @@ async fn sctp_that_nobody_serves_is_refused_by_icmp_and_nothing_leaks() -> Resul
             for host in [CLIENT, LAN_CLIENT] {
                 let answer = sctp_init(stage.lab(), host, *address, UNSERVED).await?;
                 ensure!(answer.as_deref() == Some(refused), "SCTP {address} from {host}: {answer:?}, not {refused:?}");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn sctp_that_a_service_serves_reaches_its_pod() -> Result<()> {
+    on_stage(async |stage| {
+        stage.deploy(&Server::named("web")).await?;
+        let ports = json!({"ports": [
+            {"name": "http", "port": 80, "targetPort": HTTP_PORT},
+            {"name": "sctp", "port": 80, "targetPort": HTTP_PORT, "protocol": "SCTP"},
+        ]});
+        for address in stage.offer(service("web", ports)).await? {
+            // The pod's kernel says that it has no such protocol, or, if it has, no such server.
+            let from_pod = if address.is_ipv4() { "icmp 3/2" } else { "icmp 4/1" };
+            for host in [CLIENT, LAN_CLIENT] {
+                eventually(SOON, &format!("SCTP {address} from {host} is answered by the pod"), async || {
+                    let answer = sctp_init(stage.lab(), host, address, 80).await?;
+                    let answered = [Some(from_pod), Some("sctp abort")].contains(&answer.as_deref());
+                    Ok(Seen::when(answered, (), answer))
+                })
+                .await?;
             }
         }
         Ok(())

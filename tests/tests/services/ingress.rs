@@ -10,7 +10,7 @@ use herald_tests::scenario::caller::SOON;
 use herald_tests::scenario::{Outcome, Server, Stage, service};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use serde_json::json;
 
 use crate::on_stage;
@@ -26,7 +26,7 @@ async fn two_hosts_behind_one_address_lead_to_their_own_services() -> Result<()>
         let mut pods = Vec::new();
         for host in HOSTS {
             stage.create(&service(host, json!({"type": "ClusterIP"}))).await?;
-            pods.push(stage.deploy(&Server::named(host)).await?.first().map(|pod| pod.name_any()).unwrap_or_default());
+            pods.push(stage.deploy(&Server::named(host)).await?.first().map(ResourceExt::name_any).unwrap_or_default());
         }
         stage.create(&routes(stage)?).await?;
         stage.create(&proxy()?).await?;

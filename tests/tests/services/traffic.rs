@@ -12,7 +12,7 @@ use herald_tests::scenario::server::{HTTP_PORT, UDP_PORT};
 use herald_tests::scenario::stage::node_of;
 use herald_tests::scenario::{Outcome, Server, service};
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ const MANY: usize = 60;
 async fn three_replicas_behind_one_address_are_all_reached() -> Result<()> {
     on_stage(async |stage| {
         let pods = stage.deploy(&Server::named("web").replicas(3)).await?;
-        let pods: BTreeSet<String> = pods.iter().map(|pod| pod.name_any()).collect();
+        let pods: BTreeSet<String> = pods.iter().map(ResourceExt::name_any).collect();
         let client = stage.caller(CLIENT)?;
         for address in stage.offer(service("web", json!({}))).await? {
             let to = SocketAddr::new(address, 80);

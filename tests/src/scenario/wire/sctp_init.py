@@ -9,7 +9,7 @@ import sys
 
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 from scapy.layers.inet import ICMP, IP, IPerror  # noqa: E402
-from scapy.layers.inet6 import ICMPv6DestUnreach, IPerror6, IPv6  # noqa: E402
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6ParamProblem, IPerror6, IPv6  # noqa: E402
 from scapy.layers.sctp import SCTP, SCTPChunkAbort, SCTPChunkInit, SCTPChunkInitAck  # noqa: E402
 from scapy.sendrecv import send, sniff  # noqa: E402
 
@@ -21,8 +21,9 @@ question = network / SCTP(sport=40000, dport=port) / SCTPChunkInit(init_tag=7, a
 def answer(packet):
     if ICMP in packet and packet[ICMP].type == 3 and IPerror in packet and packet[IPerror].dst == address:
         return f"icmp {packet[ICMP].type}/{packet[ICMP].code}"
-    if ICMPv6DestUnreach in packet and IPerror6 in packet and packet[IPerror6].dst == address:
-        return f"icmp {packet[ICMPv6DestUnreach].type}/{packet[ICMPv6DestUnreach].code}"
+    for error in (ICMPv6DestUnreach, ICMPv6ParamProblem):
+        if error in packet and IPerror6 in packet and packet[IPerror6].dst == address:
+            return f"icmp {packet[error].type}/{packet[error].code}"
     if SCTP in packet and packet[SCTP].sport == port:
         if SCTPChunkAbort in packet:
             return "sctp abort"
