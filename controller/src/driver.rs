@@ -143,6 +143,7 @@ impl Driver {
                 turn.troubles.well(kind);
                 turn.dirty |= self.state.observe(*observation);
             }
+            News::Listing(observation) => turn.dirty |= self.state.observe(*observation),
             News::Idle(kind) => turn.troubles.well(kind),
             News::Trouble(kind, error) => {
                 self.metrics.watch_failed(kind);

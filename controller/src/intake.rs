@@ -43,6 +43,8 @@ pub type Kind = &'static str;
 pub enum News {
     /// An observation.
     Observed(Kind, Box<Observation>),
+    /// A list is about to be asked for; nothing has been answered yet.
+    Listing(Box<Observation>),
     /// The watch works, and has nothing to say that concerns us.
     Idle(Kind),
     /// The watch failed and will be tried again.
@@ -119,7 +121,7 @@ where
     let news = events.map(move |event| {
         let observation = match event {
             Err(error) => return News::Trouble(kind, Box::new(error)),
-            Ok(Event::Init) => Some(wrap(Report::Listing)),
+            Ok(Event::Init) => return News::Listing(Box::new(wrap(Report::Listing))),
             Ok(Event::InitDone) => Some(wrap(Report::Listed)),
             Ok(Event::InitApply(object) | Event::Apply(object)) => read(&reader, object),
             Ok(Event::Delete(object)) => read(&reader, object).map(Observation::gone),
@@ -160,6 +162,39 @@ impl Backoff for Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http;
+    use herald_api::class::LoadBalancerClass;
+    use kube::client::Body;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_list_is_asked_for_every_few_seconds_and_never_taken_for_an_answer() {
+        let (service, mut server) = tower_test::mock::pair::<http::Request<Body>, _>();
+        let reader = Reader {
+            class: Arc::new(LoadBalancerClass { name: "example.com/lb".to_owned(), is_default: true }),
+            finalizer: None,
+        };
+        let mut watches = watches(&Client::new(service, "default"), &reader);
+        let status =
+            json!({ "kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403 });
+        let body = serde_json::to_vec(&status).unwrap();
+        let mut requests = 0;
+        let answers = async {
+            while let Some((_, send)) = server.next_request().await {
+                requests += 1;
+                send.send_response(http::Response::builder().status(403).body(Body::from(body.clone())).unwrap());
+            }
+        };
+        let news = async {
+            while let Some(news) = watches.next().await {
+                assert!(matches!(news, News::Listing(_) | News::Trouble(..)), "{news:?}");
+            }
+        };
+        let minute = Duration::from_mins(1);
+        tokio::time::timeout(minute, async { tokio::join!(answers, news) }).await.expect_err("watches go on for ever");
+        assert!((7 * 10..7 * 20).contains(&requests), "{requests} requests of seven watches");
+    }
 
     #[test]
     fn pauses_grow_to_a_bound_and_start_over_after_a_success() {
