@@ -93,7 +93,7 @@ impl State {
             Observation::Pool(report) => {
                 let changed = self.listings.pools.apply(&mut self.pools, report);
                 if changed {
-                    self.cluster.pools = self.usable_pools();
+                    self.review_pools();
                 }
                 changed
             }
@@ -119,9 +119,15 @@ impl State {
         }
     }
 
-    fn usable_pools(&self) -> BTreeMap<PoolName, herald_core::pool::Pool> {
-        let usable = self.pools.iter().filter_map(|(name, record)| Some((name.clone(), record.pool.clone().ok()?)));
-        usable.collect()
+    fn review_pools(&mut self) {
+        self.cluster.pools.clear();
+        self.cluster.pools_set_aside.clear();
+        for (name, record) in &self.pools {
+            match &record.pool {
+                Ok(pool) => _ = self.cluster.pools.insert(name.clone(), pool.clone()),
+                Err(invalid) => _ = self.cluster.pools_set_aside.insert(name.clone(), invalid.message.clone()),
+            }
+        }
     }
 
     fn review_nodes(&mut self, changed: bool) -> bool {

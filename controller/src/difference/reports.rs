@@ -62,7 +62,12 @@ impl Comparison<'_> {
             self.advertisement(name, record);
         }
         for (vip, facts) in &state.vips {
-            let verdict = in_pool(*vip, self.plan.outside.get(vip), self.pool_of(*vip));
+            // What a pool that can't be read holds, nobody knows: what was said stays.
+            let pool = state.cluster.ledger.get(vip).map(|entry| &entry.pool);
+            if pool.is_some_and(|pool| state.cluster.pools_set_aside.contains_key(pool)) {
+                continue;
+            }
+            let verdict = in_pool(*vip, self.plan.outside.get(vip), pool.map_or("", PoolName::as_str));
             let said = facts.conditions.iter().any(|said| said.type_ == condition::IN_POOL);
             let key = LaneKey::Vip(*vip);
             // An address in its pool needs no condition; only one that was outside says that it is back.
@@ -74,10 +79,6 @@ impl Comparison<'_> {
                 self.push(Lane { key, service: None, effects, notices });
             }
         }
-    }
-
-    fn pool_of(&self, vip: Vip) -> &str {
-        self.state.cluster.ledger.get(&vip).map_or("", |entry| entry.pool.as_str())
     }
 
     fn pool(&mut self, name: &PoolName, record: &PoolRecord, pacer: &mut Pacer) {

@@ -5,7 +5,7 @@ mod cluster;
 
 use super::*;
 use crate::effects::Effect;
-use crate::records::{Observation, Report};
+use crate::records::{Invalid, Observation, PoolRecord, Report};
 use crate::state::{Completion, Failure, FailureClass};
 use cluster::{Cluster, Steps};
 use herald_api::slim::ServiceType;
@@ -200,4 +200,24 @@ fn death_after_each_single_effect_of_a_service_s_life_is_healed_by_the_next_proc
             }
         }
     }
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_is_not_called_gone_and_its_addresses_stay() {
+    let mut cluster = Cluster::new(false);
+    cluster.create(&key(0), true);
+    let mut process = Process::new(&cluster);
+    process.run(&mut cluster, &mut usize::MAX.clone()).unwrap();
+    let invalid = Invalid { reason: "InvalidSpec", message: "the object can't be read".to_owned() };
+    let unreadable = PoolRecord { pool: Err(invalid), ..cluster.pool_record() };
+    process.state.observe(Observation::Pool(Report::Is("lan".into(), unreadable)));
+    let effects: Vec<_> = process.lanes(&cluster).into_iter().flat_map(|lane| lane.effects).collect();
+    assert!(matches!(effects.as_slice(), [Effect::PoolStatus { .. }]), "only the pool says so: {effects:?}");
+    process.state.observe(Observation::Pool(Report::Gone("lan".into(), None)));
+    let lanes = process.lanes(&cluster);
+    let said = lanes.iter().flat_map(|lane| &lane.effects).map(|effect| match effect {
+        Effect::VipStatus { condition, .. } => condition.reason.as_str(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(said.collect::<Vec<_>>(), ["PoolGone", "PoolGone"]);
 }

@@ -73,20 +73,23 @@ impl Cluster {
         all.extend([Observation::Service(Report::Listed), Observation::Vip(Report::Listing)]);
         all.extend(self.vips.values().filter_map(|vip| self.reader.virtual_ip(vip.clone())));
         all.push(Observation::Vip(Report::Listed));
-        let record = PoolRecord {
+        all.extend([
+            Observation::Pool(Report::Listing),
+            Observation::Pool(Report::Is("lan".into(), self.pool_record())),
+            Observation::Pool(Report::Listed),
+        ]);
+        all
+    }
+
+    pub(super) fn pool_record(&self) -> PoolRecord {
+        PoolRecord {
             pool: Ok(self.pool.clone()),
             labels: BTreeMap::new(),
             advertise: Advertise::Default,
             uid: "pool".into(),
             generation: None,
             status: AddressPoolStatus::default(),
-        };
-        all.extend([
-            Observation::Pool(Report::Listing),
-            Observation::Pool(Report::Is("lan".into(), record)),
-            Observation::Pool(Report::Listed),
-        ]);
-        all
+        }
     }
 
     // === what users do ===
