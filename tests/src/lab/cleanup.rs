@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
+use super::cgroups;
 use super::process::ProcessId;
 use super::room::netns_path;
 use super::state;
@@ -27,7 +28,7 @@ pub(super) fn remove(name: &str) -> Result<bool> {
         let _ = umount2(namespace, MntFlags::MNT_DETACH);
         fs::remove_file(namespace).with_context(|| format!("removing {}", namespace.display()))?;
     }
-    remove_cgroups(name);
+    cgroups::remove(name);
     if home.exists() {
         fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
     }
@@ -85,38 +86,4 @@ fn processes_in(inodes: &[u64]) -> Vec<ProcessId> {
             (pid != own && inodes.contains(&inode)).then_some(pid).and_then(ProcessId::of)
         })
         .collect()
-}
-
-/// Removes the lab's cgroups of all hierarchies; the kernel only lets go of those without processes.
-fn remove_cgroups(name: &str) {
-    for root in cgroup_roots() {
-        let labs = root.join("herald-lab");
-        remove_tree(&labs.join(name));
-        // Only succeeds when no other lab has any.
-        let _ = fs::remove_dir(labs);
-    }
-}
-
-/// Where cgroups are mounted: one directory for version 2, one per controller for version 1.
-pub(super) fn cgroup_roots() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts
-        .lines()
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split(' ').collect();
-            match fields.as_slice() {
-                [_, directory, "cgroup" | "cgroup2", ..] => Some(PathBuf::from(directory)),
-                _ => None,
-            }
-        })
-        .collect()
-}
-
-fn remove_tree(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(directory);
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use kube::Client;
 
 use super::addresses::{API_PORT, API_SERVICE, API_V4, HostLink, SERVICES};
+use super::machine;
 use super::pki::{Authority, Vault, token_keys};
 use super::room::Room;
 use super::wait::{Seen, eventually};
@@ -69,7 +70,7 @@ pub(super) fn start_etcd(room: &Room) -> Result<()> {
 
 /// Starts the API server.
 pub(super) fn start_apiserver(room: &Room) -> Result<()> {
-    let pki = format!("{}/pki", Room::INSIDE);
+    let pki = format!("{}/pki", machine::HOME);
     let arguments = [
         format!("--etcd-servers={ETCD}"),
         "--bind-address=0.0.0.0".to_owned(),
@@ -96,7 +97,7 @@ pub(super) fn start_apiserver(room: &Room) -> Result<()> {
 
 /// Starts the controller manager and the scheduler; the API server must be ready.
 pub(super) fn start_controllers(room: &Room) -> Result<()> {
-    let pki = format!("{}/pki", Room::INSIDE);
+    let pki = format!("{}/pki", machine::HOME);
     let kubeconfig = |component: &str| format!("--kubeconfig={pki}/{component}.kubeconfig");
     let manager = [
         kubeconfig("kube-controller-manager"),

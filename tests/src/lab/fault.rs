@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use super::Lab;
-use super::cleanup::cgroup_roots;
+use super::cgroups;
 use super::process::{Process, ProcessId};
 use super::room::netns_name;
 use super::topology::{CLIENT, CONTROL_PLANE, FAR_INTERFACE, LAN_INTERFACE, ROUTER, SWITCH, ip};
@@ -58,14 +58,17 @@ impl Lab {
     /// Power is back: the node boots with an empty kernel (no rules, no connections, no neighbours) and a full disk.
     pub async fn power_on(&self, node: &str) -> Result<()> {
         let node = self.node(node)?;
-        if !node.has_power() {
-            node.room().wires().within(forget_everything)??;
-            node.start_runtime().await?;
-            node.start_kubelet(self.options())?;
-            node.start_proxy()?;
+        if node.has_power() {
+            self.mend_lan(node.name())?;
+            return self.mend_api(node.name());
         }
+        node.room().wires().within(forget_everything)??;
+        // Before the kubelet starts: one that does not reach the API server at first tries again only after a while.
         self.mend_lan(node.name())?;
-        self.mend_api(node.name())
+        self.mend_api(node.name())?;
+        node.start_runtime().await?;
+        node.start_kubelet(self.options())?;
+        node.start_proxy().map(drop)
     }
 
     /// The switch loses frames from and to the node at random, `percent` of them (0 to 100, steps of 0.01).
@@ -236,7 +239,7 @@ impl CpuQuota {
                 list if list.split(',').any(|one| one == "cpu") => "cpu.cfs_quota_us",
                 _ => continue,
             };
-            for root in cgroup_roots() {
+            for root in cgroups::roots() {
                 let file = root.join(group.trim_start_matches('/')).join(file);
                 if let Ok(before) = fs::read_to_string(&file) {
                     return Ok(Self { file, before: before.trim().to_owned() });

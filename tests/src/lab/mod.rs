@@ -4,13 +4,14 @@
 //! |---|---|
 //! | what hosts and wires are there, with which addresses? | [`topology`], [`addresses`] |
 //! | how is a program started on a host? | [`room`] |
-//! | what runs on a node, and with what configuration? | [`node`], `control_plane` |
-//! | what is left after a crash, and how is it removed? | `state`, `cleanup` |
+//! | what runs on a node, and with what configuration? | `machine`, `node`, `control_plane` |
+//! | what is left after a crash, and how is it removed? | `state`, `cleanup`, `cgroups` |
 //!
 //! Nothing here builds programs and images: that is [`crate::artifacts`].
 
 pub mod addresses;
 mod capture;
+mod cgroups;
 mod cleanup;
 mod control_plane;
 mod dns;
@@ -19,6 +20,7 @@ mod exec;
 mod fault;
 mod images;
 mod limits;
+mod machine;
 mod node;
 mod options;
 mod parts;

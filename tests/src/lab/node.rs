@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::addresses::{API_PORT, API_V4, DNS, NodeAddresses, PODS};
+use super::machine;
 use super::options::Options;
 use super::pki::{Authority, Vault};
 use super::process::ProcessId;
@@ -76,7 +77,7 @@ impl Node {
         fs::create_dir_all(etc.join("cni"))?;
         write(&etc.join("containerd.toml"), containerd_configuration())?;
         write_json(&etc.join("cni/10-lab.conflist"), &cni_configuration(self.addresses()))?;
-        write_json(&etc.join("kubelet.yaml"), &kubelet_configuration(&options.name, name))?;
+        write_json(&etc.join("kubelet.yaml"), &kubelet_configuration())?;
         write_json(&etc.join("kube-proxy.yaml"), &proxy_configuration(options, name))?;
         write(&etc.join("resolv.conf"), "# The lab has no names but the cluster's own.\n")
     }
@@ -84,7 +85,7 @@ impl Node {
     /// Boots the machine and starts containerd, and waits for it to listen.
     pub(super) async fn start_runtime(&self) -> Result<()> {
         self.room.boot().await?;
-        let config = format!("--config={}/etc/containerd.toml", Room::INSIDE);
+        let config = format!("--config={}/etc/containerd.toml", machine::HOME);
         let containerd = self.room.start("containerd", "containerd", &[config])?;
         let log = self.room.log("containerd")?;
         let what = format!("containerd of {} listens (see {})", self.name, log.display());
@@ -97,7 +98,7 @@ impl Node {
 
     /// Starts the kubelet.
     pub(super) fn start_kubelet(&self, options: &Options) -> Result<ProcessId> {
-        let inside = Room::INSIDE;
+        let inside = machine::HOME;
         let [v4, v6] = self.addresses().both();
         let addresses = if options.ipv4_nodes { v4.to_string() } else { format!("{v4},{v6}") };
         let arguments = [
@@ -111,7 +112,7 @@ impl Node {
 
     /// Starts kube-proxy.
     pub(super) fn start_proxy(&self) -> Result<ProcessId> {
-        self.room.start("kube-proxy", "kube-proxy", &[format!("--config={}/etc/kube-proxy.yaml", Room::INSIDE)])
+        self.room.start("kube-proxy", "kube-proxy", &[format!("--config={}/etc/kube-proxy.yaml", machine::HOME)])
     }
 
     /// Ends kube-proxy and starts it again, as an upgrade would.
@@ -126,11 +127,6 @@ impl Node {
     pub fn pod_logs(&self) -> Result<PathBuf> {
         Ok(self.room.home()?.join("log/pods"))
     }
-}
-
-/// The cgroup of a lab's node below each controller's root; pods' are below it.
-pub(super) fn cgroup(lab: &str, host: &str) -> String {
-    format!("/herald-lab/{lab}/{host}")
 }
 
 /// containerd with its defaults, but: the lab's snapshotter, plugins from Debian, no rights
@@ -155,7 +151,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
     bin_dirs = ["/usr/lib/cni"]
     conf_dir = "{}/etc/cni"
 "#,
-        Room::INSIDE
+        machine::HOME
     )
 }
 
@@ -177,8 +173,8 @@ fn cni_configuration(addresses: NodeAddresses) -> Value {
     })
 }
 
-fn kubelet_configuration(lab: &str, node: &str) -> Value {
-    let pki = format!("{}/pki", Room::INSIDE);
+fn kubelet_configuration() -> Value {
+    let pki = format!("{}/pki", machine::HOME);
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -192,12 +188,11 @@ fn kubelet_configuration(lab: &str, node: &str) -> Value {
         "tlsPrivateKeyFile": format!("{pki}/kubelet.key"),
         "clusterDNS": [DNS],
         "clusterDomain": "cluster.local",
-        "resolvConf": format!("{}/etc/resolv.conf", Room::INSIDE),
+        "resolvConf": format!("{}/etc/resolv.conf", machine::HOME),
         "containerRuntimeEndpoint": format!("unix://{CONTAINERD_SOCKET}"),
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
-        // No systemd and perhaps no cgroup v2: pods' cgroups directly below the lab's own.
+        // No systemd and perhaps no cgroup v2.
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": cgroup(lab, node),
         "cgroupsPerQOS": false,
         "enforceNodeAllocatable": [],
         "failCgroupV1": false,
@@ -221,7 +216,7 @@ fn proxy_configuration(options: &Options, node: &str) -> Value {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": options.proxy.mode(),
-        "clientConnection": {"kubeconfig": format!("{}/pki/kube-proxy.kubeconfig", Room::INSIDE)},
+        "clientConnection": {"kubeconfig": format!("{}/pki/kube-proxy.kubeconfig", machine::HOME)},
         "hostnameOverride": node,
         "detectLocalMode": "ClusterCIDR",
         "clusterCIDR": PODS,

@@ -4,6 +4,7 @@
 //! own for processes, mounts and its name, held by an init process: ending that one process ends everything in the room
 //! at once, as a loss of power would, and takes all mounts with it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::cgroups;
+use super::machine;
 use super::process::{self, Process, ProcessId};
 use super::wait::until;
 
@@ -85,16 +88,11 @@ impl Room {
     /// A command prepared for this room: environment cleared to what the lab guarantees.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        let bin = if self.home.is_some() { Path::new(Self::INSIDE_BIN) } else { &self.bin };
+        let bin = if self.home.is_some() { Path::new(machine::BIN) } else { &self.bin };
         command.env_clear().env("PATH", format!("{}:{SYSTEM_PATH}", bin.display())).env("HOME", "/root");
         command.env("LANG", "C.UTF-8").current_dir("/").stdin(Stdio::null());
         command
     }
-
-    /// Where a machine sees its own directory.
-    pub(super) const INSIDE: &str = "/run/lab";
-    /// Where a machine sees the programs of Kubernetes and containerd.
-    const INSIDE_BIN: &str = "/run/lab-bin";
 
     /// Starts a command in the room. The process is a direct child, with the host's number.
     pub fn spawn(&self, mut command: Command) -> Result<Child> {
@@ -128,9 +126,12 @@ impl Room {
         if self.home.is_some() {
             let init = self.init().with_context(|| format!("{} has no power: `lab heal` gives it back", self.host))?;
             // Mounts last: behind that door the host's paths are gone.
-            for (name, flag) in
-                [("uts", CloneFlags::CLONE_NEWUTS), ("pid", CloneFlags::CLONE_NEWPID), ("mnt", CloneFlags::CLONE_NEWNS)]
-            {
+            for (name, flag) in [
+                ("uts", CloneFlags::CLONE_NEWUTS),
+                ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+                ("pid", CloneFlags::CLONE_NEWPID),
+                ("mnt", CloneFlags::CLONE_NEWNS),
+            ] {
                 let path = format!("/proc/{}/ns/{name}", init.pid());
                 doors.push((File::open(&path).with_context(|| format!("opening {path}"))?, flag));
             }
@@ -147,7 +148,9 @@ impl Room {
         }
         let booted = home.join("booted");
         let _ = fs::remove_file(&booted);
-        let script = init_script(&self.host, home, &self.bin);
+        let lab = home.parent().and_then(Path::file_name).and_then(OsStr::to_str).context("a directory of a lab")?;
+        let groups = cgroups::make(lab, &self.host).with_context(|| format!("making cgroups of {}", self.host))?;
+        let script = machine::first_process(&self.host, home, &self.bin, &groups);
         let log = append(&home.join("log/init.log"))?;
         let mut command = Command::new("setsid");
         command
@@ -243,43 +246,6 @@ fn first_child(parent: u32) -> Option<ProcessId> {
 /// Takes a child's exit status whenever it comes, so that no zombie keeps a room from closing.
 fn reap(mut child: Child) {
     std::thread::spawn(move || child.wait());
-}
-
-/// What a machine's first process does. Its own `/run`, `/var/lib` and `/var/log` make every default path of containerd
-/// and the kubelet private to it; the values the kubelet would write into the host's kernel are shown as already set.
-fn init_script(host: &str, home: &Path, bin: &Path) -> String {
-    let inside = Room::INSIDE;
-    let bin_inside = Room::INSIDE_BIN;
-    let (home, bin) = (home.display(), bin.display());
-    format!(
-        r#"
-echo {host} > /proc/sys/kernel/hostname
-mount -t proc proc /proc
-mount -t tmpfs -o mode=755 run /run
-mkdir -p {inside} {bin_inside} /run/kernel
-mount --bind "{home}" {inside}
-mount --bind "{bin}" {bin_inside}
-mount --bind {inside}/lib /var/lib
-mount --bind {inside}/log /var/log
-while read -r name value; do
-    [ -e /proc/sys/$name ] || continue
-    echo "$value" > /run/kernel/value
-    cp /run/kernel/value /run/kernel/$(echo $name | tr / .)
-    mount --bind /run/kernel/$(echo $name | tr / .) /proc/sys/$name
-done <<END
-vm/overcommit_memory 1
-vm/panic_on_oom 0
-kernel/panic 10
-kernel/panic_on_oops 1
-kernel/keys/root_maxkeys 1000000
-kernel/keys/root_maxbytes 25000000
-END
-mount --make-rshared /
-touch {inside}/booted
-set +e
-while :; do sleep 86400 & wait $!; done
-"#
-    )
 }
 
 /// Makes a command the leader of a process group, so that it can be ended with all it started.

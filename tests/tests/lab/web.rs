@@ -42,6 +42,8 @@ pub(crate) async fn servers(lab: &Lab) -> Result<BTreeMap<String, Server>> {
                 "metadata": {"labels": labels},
                 "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
                     "name": "web", "image": AGNHOST, "imagePullPolicy": "Never", "args": ["netexec"],
+                    // Without a share of its own it would starve on a busy machine.
+                    "resources": {"requests": {"cpu": "100m"}},
                     "readinessProbe": {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1},
                 }]},
             }},
