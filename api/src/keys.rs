@@ -61,6 +61,8 @@ pub mod reason {
     pub const FAMILY_UNAVAILABLE: &str = "FamilyUnavailable";
     /// `Allocated`, False: the request can't be understood.
     pub const INVALID_REQUEST: &str = "InvalidRequest";
+    /// `Allocated`, False: the API server refuses to record the address.
+    pub const WRITE_REFUSED: &str = "WriteRefused";
 
     /// `Announced`, True.
     pub const ANNOUNCED: &str = "Announced";

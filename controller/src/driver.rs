@@ -3,13 +3,14 @@
 //! Owns the state and both clocks. Every await is safe to abandon: an item is taken in before the next is awaited.
 
 use crate::difference::{self, Now, Pacer, Policy};
-use crate::effects::{EffectKind, Lane};
+use crate::effects::{EffectKind, Lane, LaneKey, Notice, Subject, SubjectKind};
 use crate::events::Events;
 use crate::executor::Executor;
 use crate::intake::{News, Troubles, Watches};
 use crate::metrics::Metrics;
-use crate::state::{Completion, FailureClass, State};
+use crate::state::{Completion, Failure, FailureClass, State};
 use futures::{FutureExt, StreamExt};
+use herald_api::keys::reason;
 use herald_core::allocation;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -210,27 +211,44 @@ impl Driver {
         };
         match &completion.outcome {
             Ok(()) => self.events.tell(lane.notices),
-            Err(failure) => match failure.class {
-                FailureClass::Conflict => {
-                    tracing::debug!(lane = ?lane.key, error = %failure, "had changed: look again");
-                }
-                FailureClass::Transient => tracing::warn!(lane = ?lane.key, error = %failure, "try again later"),
-                FailureClass::Invalid => {
-                    tracing::error!(lane = ?lane.key, error = %failure, "the API server refuses this");
-                }
-                FailureClass::Forbidden if turn.forbidden.insert(failure.effect) => {
-                    let right = failure.effect.right();
-                    tracing::error!(
-                        error = failure.message,
-                        "missing right: {right}; give it to our account in ClusterRole herald-controller (deploy/)"
-                    );
-                }
-                FailureClass::Forbidden => {}
-            },
+            Err(failure) => self.report(turn, &lane.key, failure),
         }
         turn.dirty |= self.state.completed(completion, now().monotonic);
         // A pass for each freed place would be as many passes as lanes.
         turn.dirty |= turn.more && self.state.under_way() <= LANES / 2;
+    }
+
+    /// Says what a failure means: to the log, and in an event if it concerns a Service whose conditions can't tell.
+    fn report(&mut self, turn: &mut Turn, lane: &LaneKey, failure: &Failure) {
+        if let Some((service, uid)) = self.state.refuses(lane, failure)
+            && !failure.effect.precedes_publication()
+        {
+            let about = Subject {
+                kind: SubjectKind::Service,
+                namespace: Some(service.namespace.to_string()),
+                name: service.name.to_string(),
+                uid: uid.clone(),
+            };
+            let note = format!("the API server refuses a write to the Service: {}", failure.message);
+            self.events.tell(vec![Notice { about, warning: true, reason: reason::WRITE_REFUSED.to_owned(), note }]);
+        }
+        match failure.class {
+            FailureClass::Conflict => {
+                tracing::debug!(?lane, error = %failure, "had changed: look again");
+            }
+            FailureClass::Transient => tracing::warn!(?lane, error = %failure, "try again later"),
+            FailureClass::Invalid => {
+                tracing::error!(?lane, error = %failure, "the API server refuses this");
+            }
+            FailureClass::Forbidden if turn.forbidden.insert(failure.effect) => {
+                let right = failure.effect.right();
+                tracing::error!(
+                    error = failure.message,
+                    "missing right: {right}; give it to our account in ClusterRole herald-controller (deploy/)"
+                );
+            }
+            FailureClass::Forbidden => {}
+        }
     }
 
     /// Lets what is under way come to its end: a lane that is cut short is finished by the next controller, but later.

@@ -250,6 +250,11 @@ impl Effect {
 }
 
 impl EffectKind {
+    /// Whether a Service must have it behind it before its address may show.
+    pub const fn precedes_publication(self) -> bool {
+        matches!(self, Self::HoldService | Self::CreateVip | Self::UpdateVip)
+    }
+
     /// Its name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 
 mod busy;
 mod listing;
+mod refused;
 
 pub use busy::{Completion, Failure, FailureClass};
 
@@ -22,6 +23,7 @@ use herald_core::names::{NodeName, PoolName, ServiceKey, Uid};
 use herald_core::ownership::{Node, View};
 use herald_core::service::ServiceRequest;
 use listing::Listing;
+use refused::RefusedWrites;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,6 +56,7 @@ pub struct State {
     listings: Listings,
     busy: BusyLanes,
     retries: Retries,
+    refused: RefusedWrites,
 }
 
 #[derive(Default)]
@@ -182,13 +185,20 @@ impl State {
             Some(request) => self.cluster.services.insert(key.clone(), Arc::new(request)),
             None => self.cluster.services.remove(&key),
         };
-        self.services.insert(key, facts);
+        let (uid, before) = (facts.uid.clone(), self.services.insert(key, facts));
+        if let Some(before) = before.filter(|before| before.uid != uid) {
+            self.refused.forget(&before.uid);
+        }
         !own_work
     }
 
     fn drop_service(&mut self, key: &ServiceKey) -> bool {
         self.cluster.services.remove(key);
-        self.services.remove(key).is_some()
+        let gone = self.services.remove(key);
+        if let Some(facts) = &gone {
+            self.refused.forget(&facts.uid);
+        }
+        gone.is_some()
     }
 
     fn observe_vip(&mut self, report: Report<Vip, VipRecord>) -> bool {
@@ -304,10 +314,25 @@ impl State {
         match outcome {
             Ok(()) => {
                 self.retries.succeeded(&lane);
+                if let LaneKey::Service(uid) = &lane {
+                    self.refused.succeeded(uid, &finished.kinds);
+                }
                 overtaken || finished.frees || finished.passed_over
             }
             Err(failure) => self.retries.failed(lane, failure.class, now) || overtaken,
         }
+    }
+
+    /// The last write for the Service that the API server refuses, unless it went through since.
+    pub fn refused(&self, service: &Uid) -> Option<&Failure> {
+        self.refused.get(service)
+    }
+
+    /// Notes a failure of a lane; the Service that it is about, if the API server refuses the write and that is news.
+    pub fn refuses(&mut self, lane: &LaneKey, failure: &Failure) -> Option<(&ServiceKey, &Uid)> {
+        let LaneKey::Service(uid) = lane else { return None };
+        let (key, facts) = self.services.iter().find(|(_, facts)| facts.uid == *uid)?;
+        self.refused.note(uid, failure).then_some((key, &facts.uid))
     }
 
     /// Takes the answer to an own write or read.

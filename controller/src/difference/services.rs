@@ -45,6 +45,11 @@ impl Comparison<'_> {
             let condition = facts.conditions.is_empty().then(|| self.allocating());
             effects.insert(0, Effect::HoldService { service: key.clone(), condition });
         }
+        if !effects.is_empty()
+            && let Some(complaint) = self.complaint(&lane_key, request, facts)
+        {
+            return Some(complaint);
+        }
         let (conditions, notices) = self.conditions(key, outcome, &wanted, facts, patience);
         if request.published != wanted || facts.foreign_ingress || !conditions.is_empty() {
             let publication = Publication { service: key.clone(), addresses: wanted.clone(), conditions };
@@ -56,6 +61,22 @@ impl Comparison<'_> {
             .map_or_else(BTreeSet::new, |held| held.iter().filter(|vip| !wanted.contains(vip)).copied().collect());
         self.release(&mut effects, key, &facts.uid, unwanted, true);
         Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices })
+    }
+
+    /// What tells that the API server refused to record an address, before it is tried again.
+    fn complaint(&self, key: &LaneKey, request: &ServiceRequest, facts: &ServiceFacts) -> Option<Lane> {
+        let failure = self.state.refused(&facts.uid).filter(|failure| failure.effect.precedes_publication())?;
+        let message = format!("the API server refuses a write that has to precede the address: {}", failure.message);
+        let verdict = Verdict::new(condition::ALLOCATED, false, reason::WRITE_REFUSED, message);
+        if verdict.is_said_by(&facts.conditions, None) {
+            return None;
+        }
+        let condition = verdict.condition(&facts.conditions, None, self.now.wall);
+        let notices = vec![notice(&request.key, facts, &condition)];
+        let (service, addresses) = (request.key.clone(), request.published.clone());
+        let publication = Publication { service, addresses, conditions: vec![condition] };
+        let effects = vec![Effect::PublishStatus(publication)];
+        Some(Lane { key: key.clone(), service: Some(facts.seen()), effects, notices })
     }
 
     /// What a Service says between its finalizer and its address.

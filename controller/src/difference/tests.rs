@@ -221,3 +221,43 @@ fn a_pool_that_cannot_be_read_is_not_called_gone_and_its_addresses_stay() {
     });
     assert_eq!(said.collect::<Vec<_>>(), ["PoolGone", "PoolGone"]);
 }
+
+/// Lets the first write of the first lane be refused; says whether that is news.
+fn refuse(process: &mut Process, cluster: &Cluster, class: FailureClass) -> bool {
+    let lane = process.lanes(cluster).remove(0);
+    let effect = lane.effects[0].kind();
+    assert!(effect.precedes_publication(), "{lane:?}");
+    process.state.dispatched(&lane);
+    let failure = Failure { effect, class, message: "policy \"no-lan\" denies it".to_owned() };
+    let news = process.state.refuses(&lane.key, &failure).is_some();
+    let completion = Completion { lane: lane.key, written: Vec::new(), outcome: Err(failure) };
+    process.state.completed(completion, process.now.monotonic);
+    news
+}
+
+#[test]
+fn a_refused_record_is_told_in_the_service_s_condition_and_tried_again_until_it_is_taken() {
+    for (finalizer, class) in [(false, FailureClass::Invalid), (true, FailureClass::Forbidden)] {
+        let mut cluster = Cluster::new(finalizer);
+        cluster.create(&key(0), false);
+        let mut process = Process::new(&cluster);
+        assert!(refuse(&mut process, &cluster, class), "the first refusal is news");
+        let told = process.lanes(&cluster).remove(0);
+        process.state.dispatched(&told);
+        let mut steps = Steps::new(&told);
+        let [Effect::PublishStatus(publication)] = told.effects.as_slice() else { panic!("{told:?}") };
+        let said = &publication.conditions[0];
+        assert_eq!((said.reason.as_str(), publication.addresses.len(), told.notices.len()), ("WriteRefused", 0, 1));
+        assert!(said.message.contains("policy \"no-lan\" denies it"), "{}", said.message);
+        cluster.apply(&told.effects[0], &mut steps).unwrap();
+        let completion = Completion { lane: told.key, written: steps.written, outcome: Ok(()) };
+        process.state.completed(completion, process.now.monotonic);
+        assert!(!refuse(&mut process, &cluster, class), "the same refusal again is no news");
+        process.run(&mut cluster, &mut usize::MAX.clone()).unwrap();
+        assert_eq!(cluster.check_settled(), Ok(()));
+        let allocated = &cluster.services[&key(0)].status.conditions;
+        assert_eq!(allocated.iter().find(|is| is.type_.ends_with("Allocated")).unwrap().status, "True");
+        let uid = Uid::new(cluster.services[&key(0)].metadata.uid.as_deref().unwrap());
+        assert_eq!(process.state.refused(&uid), None);
+    }
+}

@@ -1,6 +1,6 @@
 //! What is under way, what came of it, and when to try again what failed.
 
-use crate::effects::{EffectKind, Lane, LaneKey};
+use crate::effects::{Effect, EffectKind, Lane, LaneKey};
 use crate::records::{Observation, Version};
 use herald_core::address::Vip;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +66,8 @@ impl FailureClass {
 /// A lane under way.
 #[derive(Debug, Default)]
 pub(super) struct BusyLane {
+    /// What it does.
+    pub(super) kinds: Vec<EffectKind>,
     /// Addresses it is recording.
     pub(super) creations: Vec<Vip>,
     /// Whether somebody may wait for an address it frees.
@@ -87,7 +89,8 @@ impl BusyLanes {
     pub(super) fn begin(&mut self, lane: &Lane) {
         let creations: Vec<_> = lane.creations().map(|(vip, _)| vip).collect();
         self.creating.extend(&creations);
-        let begun = BusyLane { creations, frees: lane.frees(), ..BusyLane::default() };
+        let kinds = lane.effects.iter().map(Effect::kind).collect();
+        let begun = BusyLane { kinds, creations, frees: lane.frees(), ..BusyLane::default() };
         self.lanes.insert(lane.key.clone(), begun);
     }
 
