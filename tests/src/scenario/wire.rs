@@ -61,6 +61,20 @@ pub fn is_neighbour_discovery(frame: &Frame) -> bool {
     frame.kind() == Some(0x86dd) && byte(20) == Some(58) && matches!(byte(54), Some(133..=136))
 }
 
+/// The address that a kernel which means to send there asks for, by ARP or by neighbour solicitation. None for other
+/// frames, for announcements (the sender claims the address itself) and for probes (the sender has no address).
+pub fn asked_for(frame: &Frame) -> Option<IpAddr> {
+    let byte = |offset: usize| frame.bytes.get(offset).copied();
+    let (sender, target) = match frame.kind()? {
+        0x0806 if byte(21) == Some(1) => (address::<4>(frame, 28)?, address::<4>(frame, 38)?),
+        0x86dd if byte(20) == Some(58) && byte(54) == Some(135) => {
+            (address::<16>(frame, 22)?, address::<16>(frame, 62)?)
+        }
+        _ => return None,
+    };
+    (sender != target && !sender.is_unspecified()).then_some(target)
+}
+
 /// The address that an ICMP redirect (RFC 792, RFC 4861) is about; none for other frames.
 pub fn redirected(frame: &Frame) -> Option<IpAddr> {
     let byte = |offset: usize| frame.bytes.get(offset).copied();
@@ -107,6 +121,16 @@ mod tests {
     fn neighbour_discovery_is_no_traffic() {
         assert!(is_neighbour_discovery(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[136])])));
         assert!(!is_neighbour_discovery(&frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (54, &[128])])));
+    }
+
+    #[test]
+    fn only_who_means_to_send_asks() {
+        let asks = |sender: &[u8]| frame(&[(12, &[8, 6]), (20, &[0, 1]), (28, sender), (38, &[192, 0, 2, 7])]);
+        assert_eq!(asked_for(&asks(&[192, 0, 2, 1])), Some("192.0.2.7".parse().unwrap()));
+        assert_eq!(asked_for(&asks(&[192, 0, 2, 7])), None, "an announcement");
+        assert_eq!(asked_for(&asks(&[0, 0, 0, 0])), None, "a probe");
+        let solicits = frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (22, &[0xfe, 0x80]), (54, &[135]), (62, &[0x20, 1])]);
+        assert_eq!(asked_for(&solicits), Some("2001::".parse().unwrap()));
     }
 
     #[test]

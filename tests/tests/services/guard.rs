@@ -10,7 +10,7 @@ use herald_tests::lab::{Frame, Seen, eventually};
 use herald_tests::scenario::call::{ask, get};
 use herald_tests::scenario::caller::SOON;
 use herald_tests::scenario::server::HTTP_PORT;
-use herald_tests::scenario::wire::{destination, is_neighbour_discovery, redirected, sctp_init};
+use herald_tests::scenario::wire::{asked_for, destination, is_neighbour_discovery, redirected, sctp_init};
 use herald_tests::scenario::{Outcome, Server, Stage, service};
 use serde_json::{Value, json};
 
@@ -161,11 +161,15 @@ async fn served(stage: &Stage) -> Result<Vec<IpAddr>> {
 }
 
 /// Plays a scenario that sends to addresses what nobody serves, then looks at all that was on the LAN: only clients and
-/// the router sent anything to the addresses, and no node redirected anybody.
+/// the router sent anything to the addresses, no node asked for one that it announces itself, and none redirected anybody.
 async fn without_leaks(scenario: impl AsyncFnOnce(&Stage, &[IpAddr]) -> Result<()>) -> Result<()> {
     LAB.run(async |lab| {
         let stage = Stage::for_test(lab).await?;
         let addresses = served(&stage).await?;
+        let mut announcers = Vec::new();
+        for address in &addresses {
+            announcers.push((*address, stage.announcer(*address).await?.mac));
+        }
         scenario(&stage, &addresses).await?;
         // What clients sent last is in the capture: so is everything before.
         let last = stage.caller(LAN_CLIENT)?;
@@ -187,6 +191,8 @@ async fn without_leaks(scenario: impl AsyncFnOnce(&Stage, &[IpAddr]) -> Result<(
                 source(frame),
                 frame.bytes
             );
+            let asks = asked_for(frame).is_some_and(|to| announcers.contains(&(to, source(frame))));
+            ensure!(!asks, "{} asks who has the address that it announces: {:02x?}", source(frame), frame.bytes);
             let about = redirected(frame).filter(|about| addresses.contains(about));
             ensure!(about.is_none(), "{} sent a redirect about {about:?}: {:02x?}", source(frame), frame.bytes);
         }
