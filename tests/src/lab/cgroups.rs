@@ -32,6 +32,8 @@ pub(super) fn roots() -> Vec<PathBuf> {
 pub(super) fn make(lab: &str, host: &str) -> std::io::Result<Vec<(PathBuf, PathBuf)>> {
     let mut made = Vec::new();
     for root in roots() {
+        // After a loss of power there is an old one, and what it passed on to others keeps processes out of it.
+        remove_tree(&root.join(LABS).join(lab).join(host));
         let mut group = root.clone();
         for name in [LABS, lab, host] {
             pass_on_controllers(&group);
@@ -40,7 +42,6 @@ pub(super) fn make(lab: &str, host: &str) -> std::io::Result<Vec<(PathBuf, PathB
             fs::create_dir_all(&group)?;
             inherit_cpus(&parent, &group);
         }
-        remove_below(&group);
         made.push((root, group));
     }
     Ok(made)
@@ -53,21 +54,21 @@ pub(super) fn remove(lab: &str) {
         let labs = root.join(LABS);
         let group = labs.join(lab);
         while group.exists() && start.elapsed() < LETTING_GO {
-            remove_below(&group);
-            let _ = fs::remove_dir(&group);
+            remove_tree(&group);
         }
         // Only succeeds when no other lab has any.
         let _ = fs::remove_dir(labs);
     }
 }
 
-fn remove_below(group: &Path) {
+/// Removes a group and all below it, as far as they have no processes.
+fn remove_tree(group: &Path) {
     for entry in fs::read_dir(group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_below(&entry.path());
-            let _ = fs::remove_dir(entry.path());
+            remove_tree(&entry.path());
         }
     }
+    let _ = fs::remove_dir(group);
 }
 
 /// Version 2: groups have only the controllers that the one above passes on.
