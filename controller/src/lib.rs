@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod announced;
 pub mod args;
+pub mod connection;
 pub mod difference;
 pub mod driver;
 pub mod effects;
