@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, env = "KUBECONFIG", value_name = "FILE", hide_env_values = true, help_heading = "Cluster")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Namespace that Herald runs in
+    /// Namespace that Herald runs in: named where a condition says which pods and logs to look at
     #[arg(
         long,
         env = "HERALD_NAMESPACE",
@@ -65,7 +65,7 @@ pub struct Args {
         env = "HERALD_ADMIN_ADDRESS",
         value_name = "ADDRESS:PORT",
         default_value = "0.0.0.0:7472",
-        help_heading = "Operation"
+        help_heading = "Process"
     )]
     pub admin_address: SocketAddr,
 
@@ -76,12 +76,12 @@ pub struct Args {
         value_name = "text|json",
         default_value = "text",
         hide_possible_values = true,
-        help_heading = "Operation"
+        help_heading = "Process"
     )]
     pub log_format: LogFormat,
 
     /// What to log: error, warn, info, debug or trace, or a list such as info,herald_controller=debug
-    #[arg(long, env = "HERALD_LOG_LEVEL", value_name = "LEVEL", default_value = "info", help_heading = "Operation")]
+    #[arg(long, env = "HERALD_LOG_LEVEL", value_name = "LEVEL", default_value = "info", help_heading = "Process")]
     pub log_level: String,
 }
 

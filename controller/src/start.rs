@@ -2,6 +2,7 @@
 
 use crate::admin::{self, Admin};
 use crate::args::{Args, LogFormat, Switch};
+use crate::connection;
 use crate::difference::Policy;
 use crate::driver::Driver;
 use crate::events::{self, Events};
@@ -54,7 +55,13 @@ pub enum StartError {
 
 /// Sends log lines to standard error.
 pub fn logging(format: LogFormat, level: &str) -> Result<(), StartError> {
-    let filter = EnvFilter::try_new(level).map_err(|_| StartError::LogLevel { text: level.to_owned() })?;
+    let mut filter = EnvFilter::try_new(level).map_err(|_| StartError::LogLevel { text: level.to_owned() })?;
+    if !level.contains("kube")
+        && let Ok(silence) = "kube_client=off".parse()
+    {
+        // It logs each failed request as an error, in words without object or fix; we say it once ourselves.
+        filter = filter.add_directive(silence);
+    }
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let lines = lines.with_ansi(std::io::stderr().is_terminal());
     match format {
@@ -102,6 +109,7 @@ pub async fn run(args: Args) -> Result<(), StartError> {
     let admin = tokio::spawn(admin);
     let (events, notices) = Events::new(metrics.clone());
     let writer = tokio::spawn(events::write(client.clone(), instance(), notices, stop.clone()));
+    let keeper = tokio::spawn(connection::keep_open(client.clone(), stop.clone()));
     let driver = Driver {
         state: State::default(),
         watches: intake::watches(&client, &reader),
@@ -113,9 +121,10 @@ pub async fn run(args: Args) -> Result<(), StartError> {
         server,
     };
     driver.run(stop).await;
-    // Both end with the token; what they might still say nobody waits for.
+    // All end with the token; what they might still say nobody waits for.
     admin.abort();
     writer.abort();
+    keeper.abort();
     tracing::info!("stopped");
     Ok(())
 }

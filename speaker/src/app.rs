@@ -34,8 +34,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let Args { cluster, network, process } = args;
     let ClusterArgs { kubeconfig, node_name: _, namespace } = &cluster;
     let NetworkArgs { interfaces: _, ignore_interfaces: _, steering, announce_pacing } = &network;
-    let ProcessArgs { admin_address, drain_timeout, cleanup, log, log_format } = &process;
-    start_log(log, *log_format)?;
+    let ProcessArgs { admin_address, drain_timeout, cleanup, log_level, log_format } = &process;
+    start_log(log_level, *log_format)?;
     if *cleanup {
         return clean_up();
     }
@@ -80,7 +80,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let mut chosen = EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is no log filter"))?;
+    let mut chosen = EnvFilter::try_new(filter).with_context(|| {
+        format!("--log-level {filter:?} is not a level (info) or a list of them (info,herald_speaker=debug)")
+    })?;
     if !filter.contains("kube") {
         // It logs each failed request as an error, in words without object or fix; we say it once ourselves.
         chosen = chosen.add_directive("kube_client=off".parse()?);

@@ -22,7 +22,7 @@ const POD_SIDE_INTERFACES: &str = "veth*,cali*,cilium*,lxc*,cni*,flannel*,docker
     max_term_width = 110,
     after_help = "Examples:\n  \
         KUBECONFIG=admin.conf NODE_NAME=node-1 herald-speaker\n  \
-        herald-speaker --node-name node-1 --interfaces 'bond0,eth*' --log debug\n  \
+        herald-speaker --node-name node-1 --interfaces 'bond0,eth*' --log-level debug\n  \
         herald-speaker --cleanup\n\n\
         Needs CAP_NET_RAW, and CAP_NET_ADMIN unless --steering is off."
 )]
@@ -42,13 +42,13 @@ pub struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
-    /// Kubeconfig file; without it the service account of the pod
-    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    /// File that says where the API server is and who we are; without it, the pod's account
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE", hide_env_values = true)]
     pub kubeconfig: Option<PathBuf>,
-    /// Name of the Node this speaker runs on
+    /// Name of the Node this speaker runs on; required, unless to clean up
     #[arg(long, env = "NODE_NAME", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub node_name: String,
-    /// Herald's own namespace
+    /// Namespace that Herald runs in; only named in the log, since a speaker reads and writes objects of all namespaces
     #[arg(long, env = "HERALD_NAMESPACE", value_name = "NAMESPACE", default_value = "herald-system")]
     pub namespace: String,
 }
@@ -70,12 +70,10 @@ pub struct NetworkArgs {
         hide_default_value = true
     )]
     pub ignore_interfaces: Vec<String>,
-    /// How traffic gets from an address to its Service: by kube-proxy or its like behind a guard of nf_tables rules, or
-    /// left to others altogether
+    /// How traffic gets from an address to its Service
     #[arg(long, env = "HERALD_STEERING", value_name = "MODE", value_enum, default_value_t = Steering::Native)]
     pub steering: Steering,
-    /// How fast announcements go out: as networks take them, or at most ten a second where switches count ARP frames
-    /// (Dynamic ARP Inspection)
+    /// How fast announcements go out
     #[arg(long, env = "HERALD_ANNOUNCE_PACING", value_name = "PACE", value_enum, default_value_t = Pacing::Default)]
     pub announce_pacing: Pacing,
 }
@@ -94,10 +92,10 @@ pub struct ProcessArgs {
     /// Remove the nf_tables rules this program left in the kernel, and exit
     #[arg(long)]
     pub cleanup: bool,
-    /// What to log: error, warn, info, debug, trace, or per module (info,herald_speaker::driver=debug)
-    #[arg(long, env = "HERALD_LOG", value_name = "FILTER", default_value = "info")]
-    pub log: String,
-    /// Form of the log
+    /// What to log: error, warn, info, debug or trace, or a list such as info,herald_speaker=debug
+    #[arg(long, env = "HERALD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// How log lines look
     #[arg(long, env = "HERALD_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
@@ -105,18 +103,18 @@ pub struct ProcessArgs {
 /// How packets to an address reach its Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Steering {
-    /// kube-proxy takes them; a guard in nf_tables refuses what it doesn't serve.
+    /// Left to kube-proxy, behind a guard in nf_tables that refuses what kube-proxy doesn't serve.
     Native,
-    /// Nothing is programmed: needs no CAP_NET_ADMIN.
+    /// Left to others; nothing is programmed, which needs no CAP_NET_ADMIN.
     Off,
 }
 
 /// How fast announcements go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pacing {
-    /// 5,000 first announcements and 200 repeats a second.
+    /// As fast as networks take them: 5,000 first announcements and 200 repeats a second.
     Default,
-    /// Ten frames a second in all.
+    /// Ten frames a second in all, for switches that count ARP frames (Dynamic ARP Inspection).
     Compat,
 }
 

@@ -187,6 +187,7 @@ pub(super) fn pool(object: AddressPool) -> Reading<PoolRecord> {
 }
 
 /// Reads an `L2Advertisement`.
+#[expect(clippy::needless_pass_by_value, reason = "all kinds are read alike")]
 pub(super) fn advertisement(object: L2Advertisement) -> Reading<Advertisement> {
     Reading::Record(ownership::advertisement(&object.spec))
 }
