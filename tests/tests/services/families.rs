@@ -1,6 +1,6 @@
 //! Address families: which a Service asks for, and which it gets and is reached by.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 use herald_tests::lab::topology::CLIENT;
@@ -36,11 +36,14 @@ async fn a_second_family_comes_and_goes_without_touching_the_first() -> Result<(
         let first = stage.offer(service("web", json!({"ipFamilyPolicy": "SingleStack"}))).await?;
         let client = stage.caller(CLIENT)?;
         for (policy, count) in [("RequireDualStack", 2), ("SingleStack", 1)] {
-            let families = if count == 2 { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) };
-            let spec = json!({"spec": {"ipFamilyPolicy": policy, "ipFamilies": families, "clusterIPs": null}});
-            // Going back to one family, the API server wants the other's ClusterIP taken out too.
-            let spec =
-                if count == 1 { without_second_cluster_address(stage, spec).await? } else { unset_addresses(spec) };
+            let mut spec = json!({"ipFamilyPolicy": policy});
+            if count == 1 {
+                // Going back to one family, the API server wants the other and its ClusterIP taken out as well.
+                let now = stage.api::<Service>().get("web").await?.spec.unwrap_or_default();
+                spec["ipFamilies"] = json!(["IPv4"]);
+                spec["clusterIPs"] = json!([now.cluster_ip]);
+            }
+            let spec = json!({"spec": spec});
             stage.api::<Service>().patch("web", &PatchParams::default(), &Patch::Merge(spec)).await?;
             let addresses = stage.addresses("web", count).await?;
             ensure!(
@@ -56,21 +59,6 @@ async fn a_second_family_comes_and_goes_without_touching_the_first() -> Result<(
     .await
 }
 
-/// The patch without a word on ClusterIPs.
-fn unset_addresses(mut patch: Value) -> Value {
-    if let Some(Value::Object(spec)) = patch.get_mut("spec") {
-        spec.remove("clusterIPs");
-    }
-    patch
-}
-
-/// The patch with only the first of the Service's ClusterIPs.
-async fn without_second_cluster_address(stage: &Stage, mut patch: Value) -> Result<Value> {
-    let spec = stage.api::<Service>().get("web").await?.spec.unwrap_or_default();
-    patch["spec"]["clusterIPs"] = json!([spec.cluster_ip]);
-    Ok(patch)
-}
-
 /// A Service with these families has addresses of exactly these, and answers at each.
 async fn check(stage: &Stage, spec: Value, families: &[u8]) -> Result<()> {
     let name = format!("web-{}", if families.len() == 2 { "both" } else { "one" });
@@ -82,12 +70,8 @@ async fn check(stage: &Stage, spec: Value, families: &[u8]) -> Result<()> {
     ensure!(got == families, "{name} got {addresses:?}; it asked for families {families:?}");
     let client = stage.caller(CLIENT)?;
     for address in addresses {
-        ensure!(is_ours(stage, address), "{address} is not of the pool {:?}", stage.range().addresses());
+        ensure!(stage.range().contains(address), "{address} is not of the pool {:?}", stage.range().addresses());
         client.reaches(SocketAddr::new(address, 80)).await?;
     }
     Ok(())
-}
-
-fn is_ours(stage: &Stage, address: IpAddr) -> bool {
-    stage.range().contains(address)
 }
