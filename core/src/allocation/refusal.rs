@@ -6,7 +6,7 @@ use crate::address::{Family, Vip};
 use crate::names::PoolName;
 use crate::pool::Exclusion;
 use crate::service::{ADDRESSES_ANNOTATION, POOL_ANNOTATION, ServiceRequest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most objects one sentence names, so that it stays under an event's 1,024 characters.
 const MAX_NAMED: usize = 5;
@@ -103,7 +103,7 @@ impl Request<'_> {
             .map(|(pool, total)| format!("all {total} of {pool} are in use"))
             .collect();
         if full.is_empty() {
-            return self.family_unavailable(family, candidates);
+            return self.family_unavailable(family, candidates, territory);
         }
         let message = format!(
             "no {family} address is left for {self} ({}): add to spec.addresses of an AddressPool, or create another",
@@ -132,12 +132,27 @@ impl Request<'_> {
         Refusal::NoMatchingPool { message }
     }
 
-    fn family_unavailable(self, family: Family, candidates: &[PoolName]) -> Refusal {
-        let looked_at = enumerate(candidates.iter().map(ToString::to_string), ", ");
-        let message = format!(
-            "no AddressPool that admits {self} has {family} addresses (looked into {looked_at}): \
-             add some to spec.addresses of one, or drop {family} from spec.ipFamilies of the Service"
-        );
+    fn family_unavailable(self, family: Family, candidates: &[PoolName], territory: &Territory) -> Refusal {
+        let rivals: BTreeSet<_> = candidates.iter().flat_map(|pool| territory.overlaps(pool).into_keys()).collect();
+        let names_family = |pool: &&PoolName| {
+            let pool = self.snapshot.pools.get(*pool);
+            pool.is_some_and(|pool| pool.ranges.iter().any(|range| range.family() == family))
+        };
+        let overlapped: Vec<_> = candidates.iter().filter(names_family).map(ToString::to_string).collect();
+        let message = if overlapped.is_empty() {
+            let looked_at = enumerate(candidates.iter().map(ToString::to_string), ", ");
+            format!(
+                "no AddressPool that admits {self} has {family} addresses (looked into {looked_at}): \
+                 add some to spec.addresses of one, or drop {family} from spec.ipFamilies of the Service"
+            )
+        } else {
+            format!(
+                "all {family} addresses of AddressPool {} belong to overlapping pools ({}), which do not admit {self}: \
+                 change spec.addresses of one of them",
+                enumerate(overlapped, ", "),
+                enumerate(rivals.iter().map(ToString::to_string), ", ")
+            )
+        };
         Refusal::FamilyUnavailable { message, family }
     }
 

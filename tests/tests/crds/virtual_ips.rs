@@ -11,7 +11,7 @@ fn unheld(address: &str) -> Value {
     json!({ "address": address, "pool": "lan", "holders": [] })
 }
 
-fn held(holder: Value) -> Value {
+fn held(holder: &Value) -> Value {
     json!({ "address": "192.0.2.10", "pool": "lan", "holders": [holder] })
 }
 
@@ -87,10 +87,10 @@ async fn a_holder_is_one_service_with_real_ports() -> Result<()> {
         let with = |field: &str, value: Value| {
             let mut holder = web.clone();
             holder[field] = value;
-            held(holder)
+            held(&holder)
         };
         for (spec, texts) in [
-            (held(web.clone()), [ACCEPTED, ACCEPTED]),
+            (held(&web), [ACCEPTED, ACCEPTED]),
             (json!({ "address": "192.0.2.10", "pool": "lan", "holders": [web, web] }), ["spec.holders", "at most 1"]),
             (with("name", json!("a".repeat(64))), ["spec.holders[0].name", "may not be more than 63 bytes"]),
             (with("uid", json!("")), ["spec.holders[0].uid", "at least 1 chars"]),

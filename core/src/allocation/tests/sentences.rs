@@ -47,6 +47,11 @@ fn about_pools() -> Vec<Case> {
                 cluster.service(name);
             }
         }),
+        case("a pool whose addresses are all another's", LAN, |cluster| {
+            let first = cluster.pool("first", LAN);
+            first.priority = 1;
+            first.namespaces.insert("edge".into());
+        }),
         case("a family no pool has", LAN, |cluster| cluster.change("web").families = vec![Family::V6]),
     ]
 }

@@ -19,10 +19,9 @@ pub(crate) fn require() -> Result<()> {
     sudo.arg("env");
     sudo.args(env::vars().filter(|(name, _)| is_passed_on(name)).map(|(name, value)| format!("{name}={value}")));
     sudo.arg(program).args(env::args_os().skip(1));
-    let call: Vec<_> =
-        [sudo.get_program()].into_iter().chain(sudo.get_args()).map(|part| part.to_string_lossy()).collect();
     if !stdin().is_terminal() {
-        bail!("the lab makes network namespaces and mounts and needs root: {}", call.join(" "));
+        let call: Vec<_> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        bail!("the lab makes network namespaces and mounts and needs root: sudo env \"PATH=$PATH\" {}", call.join(" "));
     }
     eprintln!("The lab makes network namespaces and mounts and needs root; going on through sudo.");
     Err(sudo.exec()).context("starting sudo; call this as root instead")
