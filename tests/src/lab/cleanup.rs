@@ -3,18 +3,19 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
+use super::addresses::HostLink;
 use super::cgroups;
 use super::process::ProcessId;
 use super::room::netns_path;
 use super::state;
-use super::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH};
+use super::topology::{self, CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH};
 use super::wait;
 
 /// Removes everything of a lab. Returns whether there was anything.
@@ -23,6 +24,7 @@ pub(super) fn remove(name: &str) -> Result<bool> {
     let home = state::home(name);
     let found = !namespaces.is_empty() || home.exists();
     end_everything_in(&namespaces)?;
+    remove_host_link(name)?;
     for namespace in &namespaces {
         // After a reboot it is a plain file, and not mounted.
         let _ = umount2(namespace, MntFlags::MNT_DETACH);
@@ -33,6 +35,16 @@ pub(super) fn remove(name: &str) -> Result<bool> {
         fs::remove_dir_all(&home).with_context(|| format!("removing {}", home.display()))?;
     }
     Ok(found)
+}
+
+/// The kernel may keep a namespace, and with it the other end of this link, for minutes after its last process.
+fn remove_host_link(name: &str) -> Result<()> {
+    let Ok(Some(record)) = state::Record::load(name) else { return Ok(()) };
+    let link = HostLink::of(record.index).interface();
+    if Path::new("/sys/class/net").join(&link).exists() {
+        topology::ip(&[], &format!("link delete {link}\n"))?;
+    }
+    Ok(())
 }
 
 /// The files of the lab's namespaces: only names a lab gives, so that lab `a` never takes `a-b`'s.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
@@ -12,7 +12,7 @@ use super::Lab;
 use super::cgroups;
 use super::process::{Process, ProcessId};
 use super::room::netns_name;
-use super::topology::{CLIENT, CONTROL_PLANE, FAR_INTERFACE, LAN_INTERFACE, ROUTER, SWITCH, ip};
+use super::topology::{CLIENT, CONTROL_PLANE, FAR_INTERFACE, LAN_INTERFACE, MANAGEMENT_INTERFACE, ROUTER, SWITCH, ip};
 
 /// The process meant when none is named.
 pub const SPEAKER: &str = "herald-speaker";
@@ -206,17 +206,25 @@ fn names(all: &[Process]) -> String {
 
 /// What a reboot takes from a kernel, taken from a namespace that outlives the machine in it.
 fn forget_everything() -> Result<()> {
-    for (program, arguments) in [
-        ("nft", &["flush", "ruleset"][..]),
-        ("conntrack", &["-F"]),
-        ("ip", &["neigh", "flush", "all"]),
-        ("ip", &["-6", "neigh", "flush", "all"]),
-    ] {
-        let output =
-            std::process::Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
-        ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    run("nft", &["flush", "ruleset"])?;
+    run("conntrack", &["-F"])?;
+    run("ip", &["neigh", "flush", "all"])?;
+    run("ip", &["-6", "neigh", "flush", "all"])?;
+    // Links to pods: the kernel may keep a dead pod's namespace, and the routes to it, for long after its end.
+    for line in run("ip", &["-oneline", "link", "show", "type", "veth"])?.lines() {
+        let name = line.split(['@', ' ']).nth(1).with_context(|| format!("a link without a name: {line}"))?;
+        if ![LAN_INTERFACE, MANAGEMENT_INTERFACE].contains(&name) {
+            run("ip", &["link", "delete", name])?;
+        }
     }
     Ok(())
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).output().with_context(|| format!("starting {program}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {}: {}", arguments.join(" "), told.trim());
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The limit of CPU time of a process' cgroup, in whichever version of cgroups the machine has.
