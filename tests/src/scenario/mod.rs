@@ -5,7 +5,7 @@
 //! |---|---|
 //! | in which namespace and with which addresses does a scenario play? | [`stage`], `ranges` |
 //! | which pods serve? | [`server`] |
-//! | what does a Service look like, and what has become of it? | [`service`] |
+//! | what does a Service look like, and what has become of it? | [`mod@service`] |
 //! | who answers for an address on the LAN? | [`wire`] |
 //! | how does a client reach it, and how did the call end? | [`call`], [`caller`] |
 //!
