@@ -104,8 +104,8 @@ async fn while_speakers_are_restarted_one_by_one_an_address_is_never_without_an_
     with_speakers(async |cluster| {
         let address = addresses_of(cluster, "node-1").await?[0];
         let text = address.to_string();
-        // Many requests a second, each of which must be answered.
-        let asking = ["arping", "-I", "eth0", "-W", "0.02", "-c", "100000", &text];
+        // 200 requests a second, each of which must be answered: all speakers are restarted within half a second.
+        let asking = ["arping", "-I", "eth0", "-W", "0.005", "-c", "100000", &text];
         let asking = cluster.lab.start("lan-client", &asking)?;
         for node in ["node-1", "node-2", "node-3"] {
             cluster.signal(node, Signal::SIGTERM)?;
