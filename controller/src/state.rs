@@ -350,8 +350,13 @@ impl State {
                 }
                 self.drop_vip(vip);
             }
+            // Services are never created here: one that is unknown by now has gone while the lane was under way, and the
+            // answer would bring it back for good. Another life of the name counts if it is the later one.
             Observation::Service(Report::Is(key, record)) => {
-                self.put_service(key, record);
+                let known = self.services.get(&key);
+                if known.is_some_and(|known| !record.facts.version.is_older_than(&known.version)) {
+                    self.put_service(key, record);
+                }
             }
             // Whoever bears the name now: the life that the lane was about does not.
             Observation::Service(Report::Gone(key, _)) => {

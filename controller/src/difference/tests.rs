@@ -261,3 +261,23 @@ fn a_refused_record_is_told_in_the_service_s_condition_and_tried_again_until_it_
         assert_eq!(process.state.refused(&uid), None);
     }
 }
+
+#[test]
+fn a_service_deleted_while_its_status_is_being_written_stays_deleted() {
+    let mut cluster = Cluster::new(false);
+    cluster.create(&key(0), true);
+    let mut process = Process::new(&cluster);
+    let lane = process.lanes(&cluster).remove(0);
+    process.state.dispatched(&lane);
+    let mut steps = Steps::new(&lane);
+    for effect in &lane.effects {
+        cluster.apply(effect, &mut steps).unwrap();
+    }
+    // The watch is faster than the answer to the write.
+    cluster.delete(&key(0));
+    process.state.observe(Observation::Service(Report::Gone(key(0), None)));
+    let completion = Completion { lane: lane.key, written: steps.written, outcome: Ok(()) };
+    process.state.completed(completion, process.now.monotonic);
+    process.run(&mut cluster, &mut usize::MAX.clone()).unwrap();
+    assert_eq!(cluster.check_settled(), Ok(()));
+}

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use futures::{Stream, TryStreamExt as _};
-use herald_tests::lab::Lab;
+use herald_api::VirtualIP;
+use herald_tests::lab::{Lab, Seen, eventually};
 use herald_tests::scenario::service::addresses;
 use herald_tests::scenario::{Range, Stage, service};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::watcher::{self, Event};
 use serde_json::json;
 
@@ -35,7 +36,7 @@ pub(crate) async fn one_by_one(lab: &Lab, count: u32) -> Result<Figure> {
         services.create(&PostParams::default(), &wanted).await?;
         took.push(addressed(&mut seen, &name, start).await?.as_secs_f64() * 1e3);
         services.delete(&name, &DeleteParams::default()).await?;
-        deleted(&mut seen, &name).await?;
+        released(&stage).await?;
     }
     stage.strike().await?;
     Figure::of("Service created → address in its status, cluster idle", "ms", "median ≤ 8, p99 ≤ 15", took)
@@ -56,14 +57,12 @@ async fn addressed(seen: Events<'_>, name: &str, start: Instant) -> Result<Durat
     tokio::time::timeout(PATIENCE, find).await.with_context(|| format!("Service {name} got no address"))?
 }
 
-async fn deleted(seen: Events<'_>, name: &str) -> Result<()> {
-    let find = async {
-        while let Some(event) = seen.try_next().await? {
-            if matches!(event, Event::Delete(service) if service.name_any() == name) {
-                return Ok(());
-            }
-        }
-        bail!("the watch of Services ended")
-    };
-    tokio::time::timeout(PATIENCE, find).await.with_context(|| format!("Service {name} was not deleted"))?
+/// Waits until the address is in the ledger no more: then nobody works for the Service any longer.
+async fn released(stage: &Stage) -> Result<()> {
+    let ledger: Api<VirtualIP> = stage.cluster();
+    eventually(PATIENCE, "the address is released", async || {
+        let left = ledger.list(&ListParams::default()).await?.items.len();
+        Ok(Seen::when(left == 0, (), left))
+    })
+    .await
 }

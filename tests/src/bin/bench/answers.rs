@@ -2,10 +2,11 @@
 //!
 //! Questions are made by scapy and both sides of each are timed where they enter the switch: nothing of Herald's own judges.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use herald_tests::lab::topology::{LAN_CLIENT, LAN_INTERFACE};
 use herald_tests::lab::{Frame, Lab, Seen, eventually};
 use herald_tests::scenario::{Caller, Server, Stage, service};
@@ -46,26 +47,24 @@ async fn answers(lab: &Lab, address: IpAddr, questions: u32) -> Result<Vec<f64>>
     let command = ["/usr/bin/python3", ASK, LAN_INTERFACE, &address_text, &count, PAUSE];
     lab.start(LAN_CLIENT, &command)?.finish(Duration::from_mins(2)).await?.text()?;
     let wanted = usize::try_from(questions)?;
-    let took = eventually(Duration::from_secs(10), &format!("{questions} answers for {address}"), async || {
+    // The client's own kernel may ask as well.
+    eventually(Duration::from_secs(10), &format!("{questions} answers for {address}"), async || {
         let took = pairs(&capture.frames(since)?, address);
         Ok(Seen::when(took.len() >= wanted, took.clone(), took.len()))
     })
-    .await?;
-    ensure!(took.len() == wanted, "{} answers to {wanted} questions for {address}", took.len());
-    Ok(took)
+    .await
 }
 
-/// The time from each question about the address to the next answer, in milliseconds.
+/// The time from each question about the address to its answer, in milliseconds; answers come in the order of the questions.
 fn pairs(frames: &[Frame], address: IpAddr) -> Vec<f64> {
-    let mut asked: Option<SystemTime> = None;
+    let mut asked = VecDeque::new();
     let mut took = Vec::new();
     for frame in frames {
         match role(frame, address) {
-            Some(Role::Question) => asked = Some(frame.at),
+            Some(Role::Question) => asked.push_back(frame.at),
             Some(Role::Answer) => {
-                if let Some(gap) = asked.take().and_then(|asked| frame.at.duration_since(asked).ok()) {
-                    took.push(gap.as_secs_f64() * 1e3);
-                }
+                let gap = asked.pop_front().and_then(|asked| frame.at.duration_since(asked).ok());
+                took.extend(gap.map(|gap| gap.as_secs_f64() * 1e3));
             }
             None => {}
         }
@@ -90,9 +89,10 @@ fn role(frame: &Frame, address: IpAddr) -> Option<Role> {
                 _ => None,
             }
         }
-        (0x86dd, IpAddr::V6(address)) => match (field(54..55)?, field(62..78)?) {
-            ([135], target) if target == address.octets() => Some(Role::Question),
-            ([136], target) if target == address.octets() => Some(Role::Answer),
+        (0x86dd, IpAddr::V6(address)) => match (field(54..55)?, field(58..59)?, field(62..78)?) {
+            ([135], _, target) if target == address.octets() => Some(Role::Question),
+            // Solicited: bit 6 of the flags.
+            ([136], [flags], target) if flags & 0x40 != 0 && target == address.octets() => Some(Role::Answer),
             _ => None,
         },
         _ => None,
