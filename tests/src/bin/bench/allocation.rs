@@ -27,6 +27,7 @@ pub(crate) async fn one_by_one(lab: &Lab, count: u32) -> Result<Figure> {
     let stage = Stage::bare(lab, "one-by-one", Range::take(3)?).await?;
     stage.pool("one-by-one", json!({"addresses": stage.range().addresses()})).await?;
     let services: Api<Service> = stage.api();
+    let ledger: Api<VirtualIP> = stage.cluster();
     let mut seen = pin!(watcher::watcher(services.clone(), watcher::Config::default()));
     let mut took = Vec::new();
     for number in 0..count {
@@ -36,7 +37,7 @@ pub(crate) async fn one_by_one(lab: &Lab, count: u32) -> Result<Figure> {
         services.create(&PostParams::default(), &wanted).await?;
         took.push(addressed(&mut seen, &name, start).await?.as_secs_f64() * 1e3);
         services.delete(&name, &DeleteParams::default()).await?;
-        released(&stage).await?;
+        released(&ledger, PATIENCE).await?;
     }
     stage.strike().await?;
     Figure::of("Service created → address in its status, cluster idle", "ms", "median ≤ 8, p99 ≤ 15", took)
@@ -57,10 +58,9 @@ async fn addressed(seen: Events<'_>, name: &str, start: Instant) -> Result<Durat
     tokio::time::timeout(PATIENCE, find).await.with_context(|| format!("Service {name} got no address"))?
 }
 
-/// Waits until the address is in the ledger no more: then nobody works for the Service any longer.
-async fn released(stage: &Stage) -> Result<()> {
-    let ledger: Api<VirtualIP> = stage.cluster();
-    eventually(PATIENCE, "the address is released", async || {
+/// Waits until the ledger is empty: then nobody works for a Service any longer.
+pub(crate) async fn released(ledger: &Api<VirtualIP>, patience: Duration) -> Result<()> {
+    eventually(patience, "all addresses are released", async || {
         let left = ledger.list(&ListParams::default()).await?.items.len();
         Ok(Seen::when(left == 0, (), left))
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use herald_api::VirtualIP;
 use herald_tests::lab::{Lab, Seen, eventually};
 use herald_tests::scenario::service::addresses;
 use herald_tests::scenario::{Range, Stage, service};
@@ -12,6 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 
+use super::allocation::released;
 use super::now;
 use super::report::Figure;
 
@@ -52,8 +54,9 @@ pub(crate) async fn at(lab: &Lab, count: u32) -> Result<Vec<Figure>> {
     announced(&stage, count).await?;
     let controller = resident(lab, "herald-controller")?;
     let speakers = resident(lab, "herald-speaker")?;
+    let ledger: Api<VirtualIP> = stage.cluster();
     stage.strike().await?;
-    gone(lab).await?;
+    released(&ledger, PATIENCE).await?;
     Ok(vec![
         Figure::of(format!("{count} Services at once: all created"), "ms", "", vec![created.as_secs_f64() * 1e3])?,
         Figure::of(
@@ -68,21 +71,12 @@ pub(crate) async fn at(lab: &Lab, count: u32) -> Result<Vec<Figure>> {
 }
 
 async fn announced(stage: &Stage, count: u32) -> Result<()> {
-    let ledger: Api<herald_api::VirtualIP> = stage.cluster();
+    let ledger: Api<VirtualIP> = stage.cluster();
     eventually(PATIENCE, &format!("{count} VirtualIPs are announced"), async || {
         let list = ledger.list(&ListParams::default()).await?;
         let announced = list.iter().filter(|vip| vip.status.as_ref().is_some_and(|status| status.announcer.is_some()));
         let announced = announced.count();
         Ok(Seen::when(announced >= usize::try_from(count)?, (), announced))
-    })
-    .await
-}
-
-async fn gone(lab: &Lab) -> Result<()> {
-    let ledger: Api<herald_api::VirtualIP> = Api::all(lab.client().await?);
-    eventually(PATIENCE, "all addresses are released", async || {
-        let left = ledger.list(&ListParams::default()).await?.items.len();
-        Ok(Seen::when(left == 0, (), left))
     })
     .await
 }
