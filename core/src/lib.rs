@@ -5,6 +5,7 @@
 //! |---|---|
 //! | what may stand in a pool, and is an address in it? | [`address`], [`pool`] |
 //! | which address does a Service get, or why none? | [`allocation`] |
+//! | which nodes are alive? | [`liveness`] |
 //! | which node announces an address? | [`ownership`] |
 //! | what does a takeover send, and when? | [`announce`] |
 //! | what does the kernel do with packets to an address? | [`steering`] |
@@ -27,6 +28,7 @@ pub mod allocation;
 pub mod announce;
 pub mod diff;
 pub mod link;
+pub mod liveness;
 pub mod mac;
 pub mod names;
 pub mod ownership;
