@@ -6,11 +6,12 @@ mod range;
 
 pub use range::{AddressRange, RangeError};
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family. IPv4 sorts first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     V4,
@@ -38,7 +39,8 @@ impl fmt::Display for Family {
 }
 
 /// An external address: unicast and canonical (an IPv4-mapped IPv6 address is never one).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "IpAddr", into = "IpAddr")]
 pub struct Vip(IpAddr);
 
 impl Vip {
@@ -86,6 +88,20 @@ impl Vip {
             Err(_) => IpAddr::V6(name.replace('-', ":").parse::<Ipv6Addr>().ok()?),
         };
         Self::new(address).ok().filter(|vip| vip.object_name() == name)
+    }
+}
+
+impl TryFrom<IpAddr> for Vip {
+    type Error = VipError;
+
+    fn try_from(address: IpAddr) -> Result<Self, VipError> {
+        Self::new(address)
+    }
+}
+
+impl From<Vip> for IpAddr {
+    fn from(vip: Vip) -> Self {
+        vip.0
     }
 }
 

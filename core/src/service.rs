@@ -2,6 +2,7 @@
 
 use crate::address::{Family, Vip};
 use crate::names::{ServiceKey, Uid};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Service annotation: the AddressPool to take addresses from, or several in order of preference, separated by commas.
@@ -11,7 +12,7 @@ pub const POOL_ANNOTATION: &str = "herald-lb.io/address-pool";
 pub const ADDRESSES_ANNOTATION: &str = "herald-lb.io/addresses";
 
 /// A transport protocol of a Service port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -22,7 +23,7 @@ pub enum Protocol {
 }
 
 /// One port of a Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServicePort {
     /// Transport protocol.
     pub protocol: Protocol,

@@ -3,11 +3,12 @@
 use super::{Node, Subject, Terms, View};
 use crate::address::Vip;
 use crate::names::{NodeName, PoolName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 /// Why a node must not announce anything, although its speaker may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Bar {
     /// The Node's condition `Ready` is not `True`.
     NotReady,
