@@ -8,7 +8,7 @@
 
 use super::StartError;
 use herald_core::names::IfIndex;
-use herald_wire::filter::{RESOLUTION, SNAP_LENGTH};
+use herald_wire::filter::{SNAP_LENGTH, resolution_and_echo};
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -93,7 +93,7 @@ impl PacketSocket {
     pub(super) fn open(index: IfIndex) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        let filter = RESOLUTION.map(|step| SockFilter::new(step.code, step.jump_true, step.jump_false, step.operand));
+        let filter = resolution_and_echo(0).map(|step| SockFilter::new(step.code, step.jump_true, step.jump_false, step.operand));
         socket.attach_filter(&filter)?;
         set_option(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         // Kernels before 4.20 don't know it; there the filter drops our own frames.
