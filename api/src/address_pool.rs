@@ -53,6 +53,21 @@ pub struct AddressPoolSpec {
     /// Where the pool's addresses are announced.
     #[serde(default)]
     pub advertise: Advertise,
+    /// Whether the network is asked for an address before a Service gets it, so that no address is given out that some
+    /// other machine has already.
+    #[serde(default)]
+    pub probe: ProbePolicy,
+}
+
+/// Whether the network is asked for an address before it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ProbePolicy {
+    /// An address enters a Service's status once a speaker asked for it by ARP or NDP and nobody answered. Speakers ask for
+    /// the next free addresses beforehand, so that a new Service need not wait.
+    #[default]
+    BeforeUse,
+    /// Addresses are used unasked.
+    Never,
 }
 
 /// Where a pool's addresses are announced.

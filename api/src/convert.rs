@@ -1,5 +1,7 @@
 //! From the text of Kubernetes objects to the types that decide, and back. Errors are sentences for conditions.
 
+pub mod config;
+pub mod heartbeat;
 pub mod ledger;
 pub mod ownership;
 pub mod pool;

@@ -1,10 +1,10 @@
 //! The CustomResourceDefinitions a cluster installs.
 
-use crate::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use crate::{AddressPool, HeraldConfig, L2Advertisement, Speaker, VirtualIP};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 /// All definitions, in the order of their names.
-pub fn all() -> [CustomResourceDefinition; 4] {
-    [AddressPool::crd(), L2Advertisement::crd(), Speaker::crd(), VirtualIP::crd()]
+pub fn all() -> [CustomResourceDefinition; 5] {
+    [AddressPool::crd(), HeraldConfig::crd(), L2Advertisement::crd(), Speaker::crd(), VirtualIP::crd()]
 }

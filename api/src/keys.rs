@@ -18,6 +18,19 @@ pub const EXCLUDE_NODE_LABEL: &str = "node.kubernetes.io/exclude-from-external-l
 /// Taint by which the cluster autoscaler says that a node is about to go.
 pub const DELETION_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
 
+/// Node label that makes a node give its addresses away, whatever its value but `false`; read like
+/// [`EXCLUDE_NODE_LABEL`].
+pub const DRAIN_NODE_LABEL: &str = "herald-lb.io/drain";
+
+/// The Secret in Herald's namespace that holds the keys of heartbeats. The controller makes it if it is not there.
+pub const HEARTBEAT_SECRET: &str = "herald-heartbeat-key";
+
+/// The entry of that Secret which is no key: the UID of namespace `kube-system`, which tells one cluster from another.
+pub const CLUSTER_ID_ENTRY: &str = "cluster-id";
+
+/// The namespace whose UID names the cluster.
+pub const CLUSTER_NAMESPACE: &str = "kube-system";
+
 /// Label of an EndpointSlice that names its Service.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
@@ -29,6 +42,8 @@ pub mod condition {
     pub const SERVICE_ANNOUNCED: &str = "herald-lb.io/Announced";
     /// On a VirtualIP: a node announces it.
     pub const ANNOUNCED: &str = "Announced";
+    /// On a VirtualIP: somebody else on the network answers for it.
+    pub const CONFLICT: &str = "Conflict";
     /// On a VirtualIP: a pool holds the address.
     pub const IN_POOL: &str = "InPool";
     /// On an AddressPool, an L2Advertisement or a Speaker: it can do its work.
@@ -77,6 +92,21 @@ pub mod reason {
     /// `Announced`, False: the pool asks for an L2Advertisement and none selects it.
     pub const NOT_ADVERTISED: &str = "NotAdvertised";
 
+    /// `Announced`, False, on a Service or VirtualIP: somebody else on the network answers for the address.
+    /// `Conflict`, True: a machine that is no node of the cluster.
+    pub const ADDRESS_CONFLICT: &str = "AddressConflict";
+    /// `Announced`, False: the network is being asked whether somebody has the address already.
+    pub const PROBING: &str = "Probing";
+
+    /// `Conflict`, True: a node of the cluster answers for it, but not Herald's speaker there: another load balancer.
+    pub const OTHER_LOAD_BALANCER: &str = "OtherLoadBalancer";
+    /// `Conflict`, True: a node that asked the network got another MAC address than the announcer's.
+    pub const WRONG_ANSWER: &str = "WrongAnswer";
+    /// `Conflict`, True: a node that asked the network got no answer.
+    pub const NO_ANSWER: &str = "NoAnswer";
+    /// `Conflict`, False.
+    pub const NO_CONFLICT: &str = "NoConflict";
+
     /// `InPool`, True.
     pub const IN_POOL: &str = "InPool";
     /// `InPool`, False: the pool it came from is there, without this address.
@@ -109,6 +139,18 @@ pub mod reason {
     pub const STEERING_FAILED: &str = "SteeringFailed";
     /// `Degraded`, True: frames can't be sent or received as they should.
     pub const PACKET_SOCKET_FAILED: &str = "PacketSocketFailed";
+    /// `Degraded`, True: the speaker gets too little of the processor to judge others.
+    pub const LATE: &str = "Late";
+    /// `Degraded`, True: two speakers run under the name of this node.
+    pub const DUPLICATE_NAME: &str = "DuplicateName";
+    /// `Degraded`, True: the Secret with the keys of heartbeats is missing or can't be read.
+    pub const HEARTBEAT_KEY_UNREADABLE: &str = "HeartbeatKeyUnreadable";
+    /// `Degraded`, True: a node refuses this one's heartbeats although its speaker lives: a firewall.
+    pub const HEARTBEATS_REFUSED: &str = "HeartbeatsRefused";
+    /// `Degraded`, True: neither a majority of the other speakers nor the gateway is heard.
+    pub const ISOLATED: &str = "Isolated";
+    /// `Degraded`, True: kube-proxy on this node says that it is not well.
+    pub const KUBE_PROXY_UNHEALTHY: &str = "KubeProxyUnhealthy";
     /// `Degraded`, False.
     pub const ALL_WELL: &str = "AllWell";
 }

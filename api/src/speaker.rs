@@ -1,6 +1,6 @@
 //! `Speaker`: what the speaker of one node reports about itself.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,16 @@ pub struct SpeakerStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["interface".into()]))]
     #[serde(default)]
     pub segments: Vec<Segment>,
+    /// Where the speakers of other nodes reach this one: at most one address of each family on each interface.
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["interface".into(), "address".into()]))]
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
+    /// What the network said when it was asked for addresses that nobody has been given yet; the latest answer for each.
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["address".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
     /// Version of the speaker that wrote this.
     #[schemars(length(max = 63))]
     #[serde(default)]
@@ -63,4 +73,34 @@ pub struct Segment {
     pub subnets: Vec<String>,
     /// Whether it is up and has a signal.
     pub carrier: bool,
+}
+
+/// Where the speakers of other nodes reach this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// The interface.
+    #[schemars(length(min = 1, max = 15))]
+    pub interface: String,
+    /// The node's address on it, in its canonical form.
+    #[schemars(length(min = 2, max = 39))]
+    pub address: String,
+    /// UDP port for heartbeats.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+}
+
+/// What the network said when it was asked for an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    /// The address, in its canonical form.
+    #[schemars(length(min = 2, max = 39))]
+    pub address: String,
+    /// When it was asked.
+    pub at: MicroTime,
+    /// The MAC address that answered: somebody else has the address. Absent: nobody answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 17), regex(pattern = "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"))]
+    pub mac: Option<String>,
 }

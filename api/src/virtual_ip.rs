@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// An external address in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, CustomResource, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.pinned) || !self.pinned || has(self.preferredNode)")
+    .message("pinned needs preferredNode: name the node that the address is to stay on"))]
 #[kube(
     group = "herald-lb.io",
     version = "v1alpha1",
@@ -51,6 +53,20 @@ pub struct VirtualIPSpec {
     #[serde(default)]
     #[schemars(length(max = 1))]
     pub holders: Vec<Holder>,
+    /// The Node that should announce the address. A change makes the node that announces it hand it over; it moves nothing
+    /// while the named node can't announce. Herald keeps it in step with what happens, unless it is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub preferred_node: Option<String>,
+    /// Whether preferredNode was set by hand and stays: Herald neither changes it nor moves the address elsewhere while
+    /// that node can announce it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pinned: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// A Service that uses the address.
@@ -103,7 +119,13 @@ pub struct VirtualIPStatus {
     /// The node that announces the address; written by that node's speaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announcer: Option<Announcer>,
-    /// Announced: a node announces it. InPool: a pool holds it.
+    /// The last change of the announcing node; written by the new one's speaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_move: Option<LastMove>,
+    /// That another node asked the network for the address and got an answer; written on change and at most once an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+    /// Announced: a node announces it. Conflict: somebody else on the network answers for it. InPool: a pool holds it.
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[serde(default)]
@@ -141,4 +163,40 @@ pub enum AnnouncementCause {
     Takeover,
     /// The node before left in order.
     Handover,
+    /// It was moved on purpose, by hand or to spread addresses evenly.
+    Moved,
+}
+
+/// A change of the announcing node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastMove {
+    /// The Node that announced the address before.
+    #[schemars(length(min = 1, max = 253))]
+    pub from: String,
+    /// The Node that announces it since.
+    #[schemars(length(min = 1, max = 253))]
+    pub to: String,
+    /// When the new node began.
+    pub at: MicroTime,
+    /// Why.
+    pub cause: AnnouncementCause,
+    /// How long nobody announced it, in seconds, such as 0.512s: from the old node's last sign of life to the new one's
+    /// first announcement; 0.000s if the new one began before the old one stopped.
+    #[schemars(length(min = 2, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?s$"))]
+    pub gap: String,
+}
+
+/// What another node saw when it asked the network who has the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// When.
+    pub at: MicroTime,
+    /// The Node that asked.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+    /// The MAC address that answered; it should be that of the announcer.
+    #[schemars(length(max = 17), regex(pattern = "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"))]
+    pub mac: String,
 }

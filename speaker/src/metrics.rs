@@ -33,6 +33,7 @@ enum Cause {
     Allocated,
     Takeover,
     Handover,
+    Moved,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -86,6 +87,7 @@ impl Metrics {
                 AnnouncementCause::Allocated => Cause::Allocated,
                 AnnouncementCause::Takeover => Cause::Takeover,
                 AnnouncementCause::Handover => Cause::Handover,
+                AnnouncementCause::Moved => Cause::Moved,
             };
             self.moves.get_or_create(&MoveLabels { cause }).inc();
         }

@@ -149,6 +149,7 @@ pub fn speaker(record: &SpeakerRecord, links: &Links, health: &Health, now: Time
         version: env!("CARGO_PKG_VERSION").to_owned(),
         draining: health.draining,
         conditions: record.status.conditions.clone(),
+        ..SpeakerStatus::default()
     };
     let said = verdicts.iter().all(|verdict| verdict.is_said_by(&record.status.conditions, None));
     if said && status == record.status {

@@ -13,6 +13,8 @@ use std::time::Duration;
 mod addresses;
 #[path = "crds/advertisements.rs"]
 mod advertisements;
+#[path = "crds/configs.rs"]
+mod configs;
 #[path = "crds/pools.rs"]
 mod pools;
 #[path = "crds/virtual_ips.rs"]

@@ -41,7 +41,7 @@ pub enum LedgerError {
 pub fn entry(object: &VirtualIP) -> Result<(Vip, LedgerEntry), LedgerError> {
     let name = object.name_any();
     let Some(vip) = Vip::from_object_name(&name) else { return Err(LedgerError::Name { name }) };
-    let VirtualIPSpec { address, pool, holders } = &object.spec;
+    let VirtualIPSpec { address, pool, holders, preferred_node: _, pinned: _ } = &object.spec;
     if *address != vip.to_string() {
         return Err(LedgerError::Address { name, address: address.clone() });
     }
@@ -59,6 +59,7 @@ pub fn spec(vip: Vip, entry: &LedgerEntry) -> VirtualIPSpec {
         address: vip.to_string(),
         pool: entry.pool.to_string(),
         holders: entry.holder.iter().map(write_holder).collect(),
+        ..VirtualIPSpec::default()
     }
 }
 

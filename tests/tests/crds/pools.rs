@@ -21,7 +21,8 @@ async fn five_lines_are_a_pool_and_defaults_are_filled_in() -> Result<()> {
         let spec = serde_json::to_value(pools.get("five-lines").await?.spec)?;
         pools.delete("five-lines", &kube::api::DeleteParams::default()).await?;
         let expected =
-            json!({ "addresses": ["192.0.2.0/24"], "autoAssign": true, "priority": 100, "advertise": "Default" });
+            json!({ "addresses": ["192.0.2.0/24"], "autoAssign": true, "priority": 100, "advertise": "Default",
+                    "probe": "BeforeUse" });
         ensure!(spec == expected, "defaults are {spec}");
         Ok(())
     })
@@ -54,6 +55,7 @@ async fn fields_that_say_nothing_are_refused_by_name() -> Result<()> {
     with_definitions(async |client| {
         for (fields, texts) in [
             (json!({ "priority": -1 }), ["spec.priority", "greater than or equal to 0"]),
+            (json!({ "probe": "Sometimes" }), ["spec.probe", "\"BeforeUse\", \"Never\""]),
             (json!({ "advertise": "Everywhere" }), ["spec.advertise", "\"Default\", \"Selected\""]),
             (
                 json!({ "namespaces": ["Team_A"] }),

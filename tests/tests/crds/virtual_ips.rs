@@ -105,3 +105,61 @@ async fn a_holder_is_one_service_with_real_ports() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test]
+async fn an_address_is_pinned_to_a_node_and_not_to_nothing() -> Result<()> {
+    with_definitions(async |client| {
+        let with = |fields: &Value| {
+            let mut spec = unheld("192.0.2.10");
+            spec.as_object_mut().expect("it is an object").extend(fields.as_object().cloned().unwrap_or_default());
+            spec
+        };
+        let refusal = "pinned needs preferredNode: name the node that the address is to stay on";
+        for (fields, text) in [
+            (json!({ "preferredNode": "node-1" }), ACCEPTED),
+            (json!({ "preferredNode": "node-1", "pinned": true }), ACCEPTED),
+            (json!({ "preferredNode": "node-1", "pinned": false }), ACCEPTED),
+            (json!({ "pinned": false }), ACCEPTED),
+            (json!({ "pinned": true }), refusal),
+            (json!({ "preferredNode": null, "pinned": true }), refusal),
+            (json!({ "preferredNode": "", "pinned": true }), "spec.preferredNode"),
+        ] {
+            expect(&fields.to_string(), &verdict::<VirtualIP>(client, "192.0.2.10", with(&fields)).await?, &[text])?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_speakers_say_of_an_address_is_taken_and_what_can_not_be_is_refused() -> Result<()> {
+    with_definitions(async |client| {
+        let objects: Api<VirtualIP> = Api::all(client.clone());
+        expect("an address", &created::<VirtualIP>(client, "192.0.2.97", unheld("192.0.2.97")).await?, &[ACCEPTED])?;
+        let moved = |gap: &str| {
+            json!({ "lastMove": { "from": "node-1", "to": "node-2", "at": "2026-11-21T12:00:00.123456Z",
+                                  "cause": "Takeover", "gap": gap } })
+        };
+        let verified =
+            |mac: &str| json!({ "verified": { "at": "2026-11-21T12:00:00.123456Z", "by": "node-3", "mac": mac } });
+        let mut verdicts = Vec::new();
+        for (status, text) in [
+            (moved("0.512s"), ACCEPTED),
+            (moved("3s"), ACCEPTED),
+            (moved("half a second"), "status.lastMove.gap"),
+            (moved("-1s"), "status.lastMove.gap"),
+            (verified("52:54:00:aa:bb:01"), ACCEPTED),
+            (verified("52-54-00-AA-BB-01"), "status.verified.mac"),
+        ] {
+            let patch = Patch::Merge(json!({ "status": status }));
+            let said = match objects.patch_status("192.0.2.97", &PatchParams::default(), &patch).await {
+                Ok(_) => ACCEPTED.to_owned(),
+                Err(error) => error.to_string(),
+            };
+            verdicts.push((status.to_string(), said, text));
+        }
+        objects.delete("192.0.2.97", &kube::api::DeleteParams::default()).await?;
+        verdicts.iter().try_for_each(|(what, said, text)| expect(what, said, &[text]))
+    })
+    .await
+}
