@@ -6,7 +6,7 @@ use std::time::Duration;
 use herald_core::address::Vip;
 use herald_core::mac::MacAddr;
 
-/// No limit: for what a fault may do to clients that it cuts off themselves.
+/// No limit: for a fault that stays, and for what one may do to clients that it cuts off themselves.
 pub const ANYTHING: Duration = Duration::MAX;
 
 /// What was seen and done in one run on one segment.
@@ -129,6 +129,8 @@ pub struct Limits {
     pub heal: Duration,
     /// How long a client may go without an answer when nothing is broken.
     pub answer: Duration,
+    /// How long a client may wait for its first answer.
+    pub first_answer: Duration,
     /// So soon after the last announcement clients' neighbour tables are right.
     pub learn: Duration,
     /// So many elective moves of one VIP ...
@@ -145,9 +147,29 @@ impl Default for Limits {
             settle: Duration::from_secs(1),
             heal: Duration::from_millis(300),
             answer: Duration::from_millis(100),
+            first_answer: Duration::from_secs(2),
             learn: Duration::from_millis(50),
             moves: 3,
             moves_within: Duration::from_secs(180),
         }
+    }
+}
+
+impl Fault {
+    /// Whether it was there, or so short a time over that it may still show, at any moment between the two.
+    pub(super) fn touches(&self, from: Duration, to: Duration, settle: Duration) -> bool {
+        self.from <= to && from <= self.until.saturating_add(settle)
+    }
+}
+
+impl Record {
+    /// A member's name, or the address of a stranger.
+    pub(super) fn name(&self, mac: MacAddr) -> String {
+        self.members.get(&mac).cloned().unwrap_or_else(|| mac.to_string())
+    }
+
+    /// Whether members may have failed to hear each other at any moment between the two.
+    pub(super) fn is_split(&self, from: Duration, to: Duration, settle: Duration) -> bool {
+        self.faults.iter().any(|fault| fault.splits && fault.touches(from, to, settle))
     }
 }
