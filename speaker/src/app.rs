@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let driver = Driver::new(Parts {
         interfaces,
         drain_timeout: *drain_timeout,
-        intake: Intake::new(&client, server),
+        intake: Intake::new(&client, server, namespace),
         links: watched.links.clone(),
         announcer,
         guard,

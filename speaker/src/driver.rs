@@ -179,6 +179,7 @@ impl Driver {
         let links = self.parts.links.borrow_and_update().clone();
         let node = self.parts.node.clone();
         let myself = Myself { node: &node, links: &links, draining: self.stopping.is_some() };
+        let _news = self.parts.intake.take_news();
         let picture = Picture::new(self.parts.intake.world(), myself);
         let past =
             Past { held: &self.duties.owned, relieved: self.heard.relieved(), silenced: &self.heard.silenced(now) };

@@ -1,22 +1,29 @@
-//! What the speaker knows of the cluster: seven watches and the records they keep.
+//! What the speaker knows of the cluster: nine watches and the records they keep.
 //!
 //! Owns the last view of every kind and whether the API server answers; decides nothing. While the API server is
 //! away the last view stays, so that every address stays where it is.
 
+mod memory;
 mod mirror;
 mod records;
 mod trouble;
 mod watches;
+mod world;
 
+pub use memory::Memory;
 pub use mirror::{Mirror, Reading, Seen};
-pub use records::{EndpointRecord, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, SpeakerRecord, VipRecord};
+pub use records::{
+    AdvertisementRecord, EndpointRecord, KeyRecord, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, SpeakerRecord,
+    VipRecord,
+};
 use trouble::Troubles;
 pub(crate) use trouble::chain;
+pub use world::{News, World};
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
+use herald_api::herald_config::HeraldConfigSpec;
 use herald_core::address::Vip;
 use herald_core::names::{NodeName, PoolName, ServiceKey};
-use herald_core::ownership::Advertisement;
 use kube::Client;
 use kube::runtime::watcher;
 use std::fmt;
@@ -38,6 +45,10 @@ pub enum Kind {
     Service,
     /// EndpointSlice.
     EndpointSlice,
+    /// `HeraldConfig`.
+    HeraldConfig,
+    /// The Secret with the keys of heartbeats.
+    Secret,
 }
 
 impl Kind {
@@ -51,6 +62,8 @@ impl Kind {
             Self::Node => "nodes",
             Self::Service => "services",
             Self::EndpointSlice => "endpointslices.discovery.k8s.io",
+            Self::HeraldConfig => "heraldconfigs.herald-lb.io",
+            Self::Secret => "secrets",
         }
     }
 }
@@ -71,13 +84,17 @@ pub enum Change {
     /// Of an `AddressPool`.
     Pool(Seen<PoolName, PoolRecord>),
     /// Of an `L2Advertisement`.
-    Advertisement(Seen<String, Advertisement>),
+    Advertisement(Seen<String, AdvertisementRecord>),
     /// Of a Node.
     Node(Seen<NodeName, NodeRecord>),
     /// Of a Service.
     Service(Seen<ServiceKey, ServiceRecord>),
     /// Of an EndpointSlice, by its own namespace and name.
     EndpointSlice(Seen<ServiceKey, SliceRecord>),
+    /// Of a `HeraldConfig`.
+    Config(Seen<String, HeraldConfigSpec>),
+    /// Of the Secret with the keys of heartbeats.
+    Keys(Seen<String, KeyRecord>),
     /// The watch failed; it goes on by itself.
     Trouble(Kind, watcher::Error),
 }
@@ -92,6 +109,8 @@ impl Change {
             Self::Node(_) => Kind::Node,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Config(_) => Kind::HeraldConfig,
+            Self::Keys(_) => Kind::Secret,
             Self::Trouble(kind, _) => *kind,
         }
     }
@@ -107,54 +126,10 @@ impl Change {
                 | Self::Node(Seen::ListBegins)
                 | Self::Service(Seen::ListBegins)
                 | Self::EndpointSlice(Seen::ListBegins)
+                | Self::Config(Seen::ListBegins)
+                | Self::Keys(Seen::ListBegins)
                 | Self::Trouble(..)
         )
-    }
-}
-
-/// The last view of everything watched.
-#[derive(Clone, Debug, Default)]
-pub struct World {
-    /// Addresses in use.
-    pub ledger: Mirror<Vip, VipRecord>,
-    /// Speakers by node.
-    pub speakers: Mirror<NodeName, SpeakerRecord>,
-    /// Pools.
-    pub pools: Mirror<PoolName, PoolRecord>,
-    /// Advertisements.
-    pub advertisements: Mirror<String, Advertisement>,
-    /// Nodes.
-    pub nodes: Mirror<NodeName, NodeRecord>,
-    /// Services of type LoadBalancer.
-    pub services: Mirror<ServiceKey, ServiceRecord>,
-    /// EndpointSlices by their own namespace and name.
-    pub slices: Mirror<ServiceKey, SliceRecord>,
-}
-
-impl World {
-    /// Whether every kind has been listed at least once. Before that nothing can be decided.
-    pub const fn is_complete(&self) -> bool {
-        self.ledger.is_complete()
-            && self.speakers.is_complete()
-            && self.pools.is_complete()
-            && self.advertisements.is_complete()
-            && self.nodes.is_complete()
-            && self.services.is_complete()
-            && self.slices.is_complete()
-    }
-
-    /// Takes in a change and says whether anything we read is different now.
-    fn apply(&mut self, change: Change) -> bool {
-        match change {
-            Change::Ledger(seen) => self.ledger.apply(seen),
-            Change::Speaker(seen) => self.speakers.apply(seen),
-            Change::Pool(seen) => self.pools.apply(seen),
-            Change::Advertisement(seen) => self.advertisements.apply(seen),
-            Change::Node(seen) => self.nodes.apply(seen),
-            Change::Service(seen) => self.services.apply(seen),
-            Change::EndpointSlice(seen) => self.slices.apply(seen),
-            Change::Trouble(..) => false,
-        }
     }
 }
 
@@ -162,18 +137,35 @@ impl World {
 pub struct Intake {
     watches: SelectAll<BoxStream<'static, Change>>,
     world: World,
+    news: News,
     troubles: Troubles,
 }
 
 impl Intake {
-    /// Starts all watches; nothing is asked of the API server before [`Intake::changed`] is awaited.
-    pub fn new(client: &Client, server: String) -> Self {
-        Self { watches: watches::all(client), world: World::default(), troubles: Troubles::new(client.clone(), server) }
+    /// Starts all watches; nothing is asked of the API server before [`Intake::changed`] is awaited. `namespace` is where
+    /// the Secret with the keys of heartbeats lies.
+    pub fn new(client: &Client, server: String, namespace: &str) -> Self {
+        Self {
+            watches: watches::all(client, namespace),
+            world: World::default(),
+            news: News::default(),
+            troubles: Troubles::new(client.clone(), server),
+        }
     }
 
     /// The last view.
     pub const fn world(&self) -> &World {
         &self.world
+    }
+
+    /// What is different since this was called last.
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes the view of an earlier life for every kind that the API server has not listed yet.
+    pub fn remember(&mut self, memory: Memory<'_>) {
+        self.world.remember(memory, &mut self.news);
     }
 
     /// Since when the API server does not answer; `None` while it does.
@@ -190,32 +182,29 @@ impl Intake {
     /// one change. Safe to abandon at any await: each item is taken in before the next is awaited.
     pub async fn changed(&mut self) {
         loop {
-            let mut news = tokio::select! {
+            tokio::select! {
                 change = self.watches.next() => self.take(change),
-                () = self.troubles.settle() => true,
-            };
-            while let Some(change) = futures::FutureExt::now_or_never(self.watches.next()) {
-                news |= self.take(change);
+                () = self.troubles.settle() => self.news.standing = true,
             }
-            if news {
+            while let Some(change) = futures::FutureExt::now_or_never(self.watches.next()) {
+                self.take(change);
+            }
+            if !self.news.is_empty() {
                 return;
             }
         }
     }
 
-    fn take(&mut self, change: Option<Change>) -> bool {
+    fn take(&mut self, change: Option<Change>) {
         match change {
-            Some(Change::Trouble(kind, error)) => {
-                self.troubles.report(kind, &error);
-                false
-            }
+            Some(Change::Trouble(kind, error)) => self.troubles.report(kind, &error),
             Some(change) => {
                 if change.is_answer() {
                     self.troubles.well(change.kind());
                 }
-                self.world.apply(change)
+                self.world.apply(change, &mut self.news);
             }
-            None => false,
+            None => {}
         }
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! Owns the joins (a Service's endpoints, a node's speaker); decides nothing.
 
-use crate::intake::{ServiceRecord, VipRecord, World};
+use crate::intake::{News, ServiceRecord, VipRecord, World};
+use herald_api::address_pool::Advertise;
+use herald_api::convert::ownership;
 use herald_core::address::{Family, Vip};
 use herald_core::link::Links;
 use herald_core::names::{NodeName, ServiceKey};
@@ -34,18 +36,33 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Puts it together.
+    /// Puts it together from everything there is.
     pub fn new(world: &World, myself: Myself<'_>) -> Self {
-        let endpoints = local_endpoints(world);
+        let mut picture = Self::default();
+        picture.follow(world, &News::all(world), myself);
+        picture
+    }
+
+    /// Follows what has become different, and says of which addresses.
+    pub fn follow(&mut self, world: &World, news: &News, myself: Myself<'_>) -> BTreeSet<Vip> {
+        self.view = view(world, myself);
         let ledger = world.ledger.records();
-        Self {
-            view: view(world, myself),
-            subjects: ledger
-                .iter()
-                .filter_map(|(vip, record)| Some((*vip, subject(*vip, record, world, &endpoints)?)))
-                .collect(),
-            table: Table { vips: ledger.iter().map(|(vip, record)| (*vip, record.ports.clone())).collect() },
+        let of_pools = ledger.iter().filter(|(_, record)| news.pools.contains(&record.pool)).map(|(vip, _)| *vip);
+        let touched: BTreeSet<Vip> =
+            if news.pools.is_empty() { news.vips.clone() } else { of_pools.chain(news.vips.iter().copied()).collect() };
+        for vip in &touched {
+            let record = ledger.get(vip);
+            replace(&mut self.table.vips, *vip, record.map(|record| record.ports.clone()));
+            replace(&mut self.subjects, *vip, record.and_then(|record| subject(*vip, record, world)));
         }
+        touched
+    }
+}
+
+fn replace<V>(map: &mut BTreeMap<Vip, V>, vip: Vip, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(vip, value)),
+        None => drop(map.remove(&vip)),
     }
 }
 
@@ -64,48 +81,42 @@ fn view(world: &World, myself: Myself<'_>) -> View {
         let (speaker, segments) = if name == myself.node {
             (!myself.draining, segments(myself.links))
         } else {
-            let speaker = world.speakers.records().get(name);
-            (speaker.is_some_and(|speaker| speaker.running), speaker.map_or_else(Vec::new, |s| s.segments.clone()))
+            let speaker = world.speakers.records().get(name).map(|speaker| &speaker.status);
+            (speaker.is_some_and(ownership::runs), speaker.map_or_else(Vec::new, ownership::segments))
         };
         (name.clone(), Node { labels: record.labels.clone(), speaker, bar: record.bar, segments })
     });
-    View { nodes: nodes.collect(), advertisements: world.advertisements.records().clone() }
+    let advertisements = world.advertisements.records().iter();
+    View {
+        nodes: nodes.collect(),
+        advertisements: advertisements.map(|(name, spec)| (name.clone(), ownership::advertisement(spec))).collect(),
+    }
 }
 
-fn subject(vip: Vip, record: &VipRecord, world: &World, endpoints: &LocalEndpoints) -> Option<Subject> {
+fn subject(vip: Vip, record: &VipRecord, world: &World) -> Option<Subject> {
     let holder = record.holder.as_ref()?;
     // A Service of the same name and another life is another Service.
     let service: Option<&ServiceRecord> =
         world.services.records().get(holder).filter(|service| Some(&service.uid) == record.holder_uid.as_ref());
     let pool = world.pools.records().get(&record.pool);
-    let of_family = || endpoints.get(&(holder.clone(), vip.family())).cloned().unwrap_or_default();
     Some(Subject {
         vip,
         pool: record.pool.clone(),
         pool_labels: pool.map(|pool| pool.labels.clone()).unwrap_or_default(),
         // Addresses outlive their pool, and so does their being announced.
-        advertised_by_default: pool.is_none_or(|pool| pool.by_default),
+        advertised_by_default: pool.is_none_or(|pool| pool.spec.advertise == Advertise::Default),
         holder_labels: service.map(|service| service.labels.clone()).unwrap_or_default(),
-        endpoints: service.is_some_and(|service| service.local).then(of_family),
+        endpoints: service.is_some_and(|service| service.local).then(|| usable(holder, vip.family(), world)),
         claimant: record.announcer.as_ref().map(|announcer| NodeName::new(&announcer.node)),
     })
 }
 
-/// Nodes with a usable endpoint, by Service and family.
-type LocalEndpoints = BTreeMap<(ServiceKey, Family), BTreeSet<NodeName>>;
-
-/// A node is usable with a ready endpoint, or, while it has none, with one that serves until it has stopped: kube-proxy
-/// chooses alike. Two slices may name one endpoint for a moment; a node counts once whatever they say.
-fn local_endpoints(world: &World) -> LocalEndpoints {
-    let services = world.services.records();
-    let slices = world.slices.records().values();
-    let mut usable = LocalEndpoints::new();
-    for slice in slices.filter(|slice| services.get(&slice.service).is_some_and(|service| service.local)) {
-        let nodes = usable.entry((slice.service.clone(), slice.family)).or_default();
-        let serving = slice.endpoints.iter().filter(|endpoint| endpoint.ready || endpoint.last_resort);
-        nodes.extend(serving.map(|endpoint| endpoint.node.clone()));
-    }
-    usable
+/// The nodes with a usable endpoint of a Service: a ready one or, while a node has none, one that serves until it has
+/// stopped. kube-proxy chooses alike. Two slices may name one endpoint for a moment; a node counts once whatever they say.
+fn usable(service: &ServiceKey, family: Family, world: &World) -> BTreeSet<NodeName> {
+    let slices = world.slices_of(service).filter(|slice| slice.family == family);
+    let serving = slices.flat_map(|slice| &slice.endpoints).filter(|endpoint| endpoint.ready || endpoint.last_resort);
+    serving.map(|endpoint| endpoint.node.clone()).collect()
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use super::mirror::{Reading, Seen};
 use super::records;
 use super::{Change, Kind};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
+use herald_api::keys::HEARTBEAT_SECRET;
 use herald_api::slim::{EndpointSlice, Node, Service};
 use herald_core::address::Vip;
 use herald_core::names::{NodeName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
@@ -29,8 +31,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// All watches of a speaker.
-pub(super) fn all(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
+pub(super) fn all(client: &Client, namespace: &str) -> SelectAll<BoxStream<'static, Change>> {
     let cluster = |kind| Watch { client: client.clone(), kind, config: config() };
+    // A role that names one Secret allows a list of it only if the list asks for no other.
+    let one_secret = config().fields(&format!("metadata.name={HEARTBEAT_SECRET}"));
     let load_balancers = config().fields("spec.type=LoadBalancer");
     // Slices of headless Services can't belong to a load balancer.
     let endpoints = config().labels("!service.kubernetes.io/headless");
@@ -57,6 +61,13 @@ pub(super) fn all(client: &Client) -> SelectAll<BoxStream<'static, Change>> {
             |slice: &EndpointSlice| namespaced(&slice.metadata),
             records::endpoint_slice,
             Change::EndpointSlice,
+        ),
+        cluster(Kind::HeraldConfig).guarded(|name| Some(name.to_owned()), records::config, Change::Config),
+        Watch { config: one_secret, ..cluster(Kind::Secret) }.of(
+            Api::namespaced(client.clone(), namespace),
+            |secret: &Secret| secret.metadata.name.clone(),
+            records::keys,
+            Change::Keys,
         ),
     ])
 }
@@ -117,8 +128,25 @@ impl Watch {
         K: Send + 'static,
         V: Send + 'static,
     {
+        let api = Api::all(self.client.clone());
+        self.of(api, key, read, change)
+    }
+
+    /// A watch of what this way leads to.
+    fn of<O, K, V>(
+        self,
+        api: Api<O>,
+        key: impl Fn(&O) -> Option<K> + Send + 'static,
+        read: impl Fn(O) -> Reading<V> + Send + 'static,
+        change: fn(Seen<K, V>) -> Change,
+    ) -> BoxStream<'static, Change>
+    where
+        O: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+        K: Send + 'static,
+        V: Send + 'static,
+    {
         let kind = self.kind;
-        let events = watcher::watcher(Api::<O>::all(self.client), self.config).backoff(Retry::default());
+        let events = watcher::watcher(api, self.config).backoff(Retry::default());
         let seen = events.filter_map(move |event| {
             let change = match event {
                 Err(error) => Some(Change::Trouble(kind, error)),

@@ -1,12 +1,22 @@
 use super::*;
-use crate::intake::{EndpointRecord, Mirror, NodeRecord, PoolRecord, Reading, Seen, SliceRecord, SpeakerRecord};
-use herald_api::speaker::SpeakerStatus;
+use crate::intake::{Change, EndpointRecord, NodeRecord, PoolRecord, Reading, Seen, SliceRecord, SpeakerRecord};
+use herald_api::condition::Verdict;
+use herald_api::keys::{condition, reason};
+use herald_api::speaker::{self, SpeakerStatus};
 use herald_core::link::Link;
 use herald_core::names::IfIndex;
 use herald_core::service::{Protocol, ServicePort};
+use jiff::Timestamp;
+use serde_json::json;
 
-fn put<K: Ord, V: Clone + PartialEq>(mirror: &mut Mirror<K, V>, key: K, record: V) {
-    mirror.apply(Seen::Changed(key, Reading::Record(record)));
+fn put(world: &mut World, change: Change) -> News {
+    let mut news = News::default();
+    world.apply(change, &mut news);
+    news
+}
+
+fn is<K, V>(key: impl Into<K>, record: V) -> Seen<K, V> {
+    Seen::Changed(key.into(), Reading::Record(record))
 }
 
 fn vip(text: &str) -> Vip {
@@ -14,7 +24,7 @@ fn vip(text: &str) -> Vip {
 }
 
 fn node_record() -> NodeRecord {
-    NodeRecord { uid: "u".into(), labels: BTreeMap::new(), bar: None }
+    NodeRecord { uid: "u".into(), labels: BTreeMap::new(), bar: None, cordoned: false }
 }
 
 fn links() -> Links {
@@ -33,33 +43,31 @@ fn links() -> Links {
 /// Nodes `a` (this one) and `b`, one address of Service `default/web`.
 fn world(local: bool) -> World {
     let mut world = World::default();
-    put(&mut world.nodes, "a".into(), node_record());
-    put(&mut world.nodes, "b".into(), node_record());
-    let segments = vec![Segment {
-        interface: "eth0".into(),
-        subnets: BTreeSet::from(["192.0.2.0/24".parse().unwrap()]),
+    put(&mut world, Change::Node(is("a", node_record())));
+    put(&mut world, Change::Node(is("b", node_record())));
+    let ready = Verdict::new(condition::READY, true, reason::READY, "").condition(&[], None, Timestamp::UNIX_EPOCH);
+    let segment = speaker::Segment {
+        interface: "eth0".to_owned(),
+        mac: "52:54:00:00:00:02".to_owned(),
+        subnets: vec!["192.0.2.0/24".to_owned()],
         carrier: true,
-    }];
-    let status = SpeakerStatus::default();
-    put(
-        &mut world.speakers,
-        "b".into(),
-        SpeakerRecord { resource_version: "1".into(), running: true, segments, status },
-    );
-    let holder = ServiceKey::new("default", "web");
+    };
+    let status = SpeakerStatus { segments: vec![segment], conditions: vec![ready], ..SpeakerStatus::default() };
+    put(&mut world, Change::Speaker(is("b", SpeakerRecord::saying(status))));
     let ledger = VipRecord {
-        resource_version: "1".into(),
-        pool: "lan".into(),
-        holder: Some(holder.clone()),
+        holder: Some(web()),
         holder_uid: Some("life-1".into()),
         ports: BTreeSet::from([ServicePort { protocol: Protocol::Tcp, port: 80 }]),
-        announcer: None,
-        conditions: vec![],
+        ..VipRecord::unused()
     };
-    put(&mut world.ledger, vip("192.0.2.10"), ledger);
+    put(&mut world, Change::Ledger(is(vip("192.0.2.10"), ledger)));
     let labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
-    put(&mut world.services, holder, ServiceRecord { uid: "life-1".into(), labels, local });
+    put(&mut world, Change::Service(is(web(), ServiceRecord { uid: "life-1".into(), labels, local })));
     world
+}
+
+fn web() -> ServiceKey {
+    ServiceKey::new("default", "web")
 }
 
 fn picture(world: &World) -> Picture {
@@ -70,9 +78,9 @@ fn endpoint(node: &str, ready: bool, last_resort: bool) -> EndpointRecord {
     EndpointRecord { node: node.into(), address: "10.0.0.1".into(), ready, last_resort }
 }
 
-fn with_slice(world: &mut World, name: &str, family: Family, endpoints: Vec<EndpointRecord>) {
-    let service = ServiceKey::new("default", "web");
-    put(&mut world.slices, ServiceKey::new("default", name), SliceRecord { service, family, endpoints });
+fn with_slice(world: &mut World, name: &str, family: Family, endpoints: Vec<EndpointRecord>) -> News {
+    let record = SliceRecord { service: web(), family, endpoints };
+    put(world, Change::EndpointSlice(is(ServiceKey::new("default", name), record)))
 }
 
 fn usable(world: &World) -> Option<Vec<String>> {
@@ -94,7 +102,7 @@ fn this_node_is_known_by_its_own_eyes_and_others_by_their_reports() {
 #[test]
 fn a_node_without_speaker_is_in_the_picture_and_does_not_run() {
     let mut world = world(false);
-    world.speakers.apply(Seen::Gone("b".into()));
+    put(&mut world, Change::Speaker(Seen::Gone("b".into())));
     assert!(!picture(&world).view.nodes[&NodeName::new("b")].speaker);
 }
 
@@ -117,7 +125,7 @@ fn endpoints_matter_with_policy_local_only_and_count_per_family_once_per_node() 
 fn a_service_of_another_life_lends_the_address_neither_policy_nor_labels() {
     let mut world = world(true);
     let record = ServiceRecord { uid: "life-2".into(), labels: BTreeMap::new(), local: true };
-    put(&mut world.services, ServiceKey::new("default", "web"), record);
+    put(&mut world, Change::Service(is(web(), record)));
     let subject = &picture(&world).subjects[&vip("192.0.2.10")];
     assert_eq!((subject.endpoints.as_ref(), subject.holder_labels.len()), (None, 0));
 }
@@ -126,9 +134,10 @@ fn a_service_of_another_life_lends_the_address_neither_policy_nor_labels() {
 fn a_pool_that_is_gone_still_lets_its_addresses_be_announced() {
     let mut world = world(false);
     let announced = |world: &World| picture(world).subjects[&vip("192.0.2.10")].advertised_by_default;
-    put(&mut world.pools, "lan".into(), PoolRecord { labels: BTreeMap::new(), by_default: false });
+    let spec = serde_json::from_value(json!({ "addresses": [], "advertise": "Selected" })).unwrap();
+    put(&mut world, Change::Pool(is("lan", PoolRecord { labels: BTreeMap::new(), spec })));
     assert!(!announced(&world));
-    world.pools.apply(Seen::Gone("lan".into()));
+    put(&mut world, Change::Pool(Seen::Gone("lan".into())));
     assert!(announced(&world));
 }
 
@@ -137,8 +146,57 @@ fn an_address_nobody_uses_is_not_announced_and_its_ports_are_refused() {
     let mut world = world(false);
     let mut record = world.ledger.records()[&vip("192.0.2.10")].clone();
     (record.holder, record.holder_uid, record.ports) = (None, None, BTreeSet::new());
-    put(&mut world.ledger, vip("192.0.2.10"), record);
+    put(&mut world, Change::Ledger(is(vip("192.0.2.10"), record)));
     let picture = picture(&world);
     assert!(picture.subjects.is_empty());
     assert_eq!(picture.table.vips[&vip("192.0.2.10")], BTreeSet::new());
+}
+
+#[test]
+fn following_one_change_after_another_leads_to_the_same_picture_as_looking_at_everything() {
+    let mut world = World::default();
+    let links = links();
+    let node = "a".into();
+    let myself = Myself { node: &node, links: &links, draining: false };
+    let mut followed = Picture::default();
+    let spec = |advertise: &str| {
+        let spec = serde_json::from_value(json!({ "addresses": [], "advertise": advertise })).unwrap();
+        Change::Pool(is("lan", PoolRecord { labels: BTreeMap::new(), spec }))
+    };
+    let address = |holder: Option<ServiceKey>| {
+        let record = VipRecord { holder, holder_uid: Some("life-1".into()), ..VipRecord::unused() };
+        Change::Ledger(is(vip("192.0.2.10"), record))
+    };
+    let service = |name: &str, local| {
+        let record = ServiceRecord { uid: "life-1".into(), labels: BTreeMap::new(), local };
+        Change::Service(is(ServiceKey::new("default", name), record))
+    };
+    let slice = |name: &str, node: &str| {
+        let endpoints = vec![endpoint(node, true, false)];
+        let record = SliceRecord { service: ServiceKey::new("default", name), family: Family::V4, endpoints };
+        Change::EndpointSlice(is(ServiceKey::new("default", "slice"), record))
+    };
+    let changes = [
+        Change::Node(is("a", node_record())),
+        address(Some(web())),
+        service("web", true),
+        slice("web", "a"),
+        slice("other", "b"),
+        service("other", true),
+        address(Some(ServiceKey::new("default", "other"))),
+        slice("other", "a"),
+        spec("Selected"),
+        address(None),
+        address(Some(web())),
+        slice("web", "b"),
+        Change::Service(Seen::Gone(web())),
+        Change::Pool(Seen::Gone("lan".into())),
+        Change::EndpointSlice(Seen::Gone(ServiceKey::new("default", "slice"))),
+        Change::Ledger(Seen::Gone(vip("192.0.2.10"))),
+    ];
+    for (step, change) in changes.into_iter().enumerate() {
+        let news = put(&mut world, change);
+        followed.follow(&world, &news, myself);
+        assert_eq!(followed, Picture::new(&world, myself), "after step {step}");
+    }
 }

@@ -14,15 +14,7 @@ fn vip() -> Vip {
 
 fn record() -> VipRecord {
     let in_pool = Verdict::new(condition::IN_POOL, true, reason::IN_POOL, "in pool lan");
-    VipRecord {
-        resource_version: "7".into(),
-        pool: "lan".into(),
-        holder: None,
-        holder_uid: None,
-        ports: BTreeSet::new(),
-        announcer: None,
-        conditions: vec![in_pool.condition(&[], None, at(1))],
-    }
+    VipRecord { conditions: vec![in_pool.condition(&[], None, at(1))], ..VipRecord::unused() }
 }
 
 fn on(interface: &str) -> Announced {
@@ -142,12 +134,7 @@ fn written(record: &SpeakerRecord, links: &Links, health: &Health) -> SpeakerRec
 
 #[test]
 fn a_speaker_writes_its_interfaces_and_health_on_change_only() {
-    let fresh = SpeakerRecord {
-        resource_version: "1".into(),
-        running: false,
-        segments: vec![],
-        status: SpeakerStatus::default(),
-    };
+    let fresh = SpeakerRecord::saying(SpeakerStatus::default());
     let up = written(&fresh, &link(true), &Health::default());
     assert_eq!(up.status.segments[0].subnets, ["192.0.2.0/24", "2001:db8::/64"]);
     let says = |record: &SpeakerRecord, type_: &str| {

@@ -1,6 +1,33 @@
 use super::*;
 use serde_json::json;
 
+impl VipRecord {
+    /// An address of pool `lan` that nobody uses.
+    pub(crate) fn unused() -> Self {
+        Self {
+            uid: "v".into(),
+            resource_version: "7".into(),
+            pool: "lan".into(),
+            holder: None,
+            holder_uid: None,
+            ports: BTreeSet::new(),
+            preferred: None,
+            pinned: false,
+            announcer: None,
+            last_move: None,
+            verified: None,
+            conditions: vec![],
+        }
+    }
+}
+
+impl SpeakerRecord {
+    /// A speaker that says this.
+    pub(crate) fn saying(status: SpeakerStatus) -> Self {
+        Self { uid: "s".into(), resource_version: "1".into(), status }
+    }
+}
+
 #[test]
 fn only_services_of_type_load_balancer_are_kept() {
     let read = |type_: &str| {
