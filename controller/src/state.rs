@@ -141,6 +141,8 @@ impl State {
                     labels: node.labels.clone(),
                     speaker: speaker.is_some_and(|speaker| speaker.running),
                     bar: node.bar,
+                    leaving: false,
+                    cordoned: false,
                     segments: speaker.map(|speaker| speaker.segments.clone()).unwrap_or_default(),
                 };
                 (name.clone(), node)

@@ -9,15 +9,19 @@ mod hash;
 mod unowned;
 
 pub use advertisement::{Advertisement, InterfacePattern, Preference};
+pub(crate) use hash::position;
 pub use hash::score;
 pub use unowned::{Bar, Unowned};
 
 use crate::address::Vip;
+use crate::liveness::Claim;
+use crate::mac::MacAddr;
 use crate::names::{InterfaceName, NodeName, PoolName};
 use advertisement::Terms;
 use ipnet::IpNet;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// One address and what its owner depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +39,29 @@ pub struct Subject {
     /// With `externalTrafficPolicy: Local` the nodes that have a usable endpoint; `None` with `Cluster`, where any
     /// node will do, even with no endpoint at all: a connection refused at once is kinder than silence.
     pub endpoints: Option<BTreeSet<NodeName>>,
-    /// The node that claimed it last.
-    pub claimant: Option<NodeName>,
+    /// The latest claim: the highest epoch that is known.
+    pub claim: Option<Claim>,
+    /// The node that should have it while nobody has claimed it, or none of those who did can announce it.
+    pub preferred: Option<NodeName>,
+    /// Whether a person has chosen that node.
+    pub pinned: bool,
+}
+
+impl Subject {
+    /// An address of a pool that is announced wherever a subnet holds it, on whichever node.
+    pub fn new(vip: Vip, pool: PoolName) -> Self {
+        Self {
+            vip,
+            pool,
+            pool_labels: BTreeMap::new(),
+            advertised_by_default: true,
+            holder_labels: BTreeMap::new(),
+            endpoints: None,
+            claim: None,
+            preferred: None,
+            pinned: false,
+        }
+    }
 }
 
 /// One node.
@@ -48,6 +73,11 @@ pub struct Node {
     pub speaker: bool,
     /// Why it must not announce anything.
     pub bar: Option<Bar>,
+    /// Whether it is to give its addresses away: the label `herald-lb.io/drain`.
+    pub leaving: bool,
+    /// Whether no pods are scheduled to it any more (`spec.unschedulable`): it gives its addresses away to whoever is not
+    /// in the same position.
+    pub cordoned: bool,
     /// Its interfaces.
     pub segments: Vec<Segment>,
 }
@@ -61,6 +91,10 @@ pub struct Segment {
     pub subnets: BTreeSet<IpNet>,
     /// Whether it has a signal.
     pub carrier: bool,
+    /// Its MAC address.
+    pub mac: Option<MacAddr>,
+    /// The node's own addresses on it at which its speaker hears others: at most one of each family.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 impl Segment {
@@ -90,7 +124,7 @@ pub fn owner<'v>(subject: &Subject, view: &'v View) -> Result<&'v NodeName, Unow
     let Some(terms) = Terms::of(subject, &view.advertisements) else {
         return Err(Unowned::NotAdvertised { pool: subject.pool.clone() });
     };
-    let claimant = subject.claimant.as_ref().and_then(|claimant| view.nodes.get_key_value(claimant));
+    let claimant = subject.claim.as_ref().and_then(|claim| view.nodes.get_key_value(&claim.node));
     if let Some((name, node)) = claimant
         && is_candidate(subject, &terms, name, node)
     {

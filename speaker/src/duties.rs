@@ -68,7 +68,7 @@ impl Duties {
                 }
             }
             Ok(owner) => {
-                if can_go_on && subject.claimant.as_ref() == Some(myself.node) && !past.relieved.contains(&vip) {
+                if can_go_on && subject.claim.as_ref().is_some_and(|claim| claim.node == *myself.node) && !past.relieved.contains(&vip) {
                     self.owned.insert(vip, links.clone());
                     self.leaving.insert(vip, owner.clone());
                 }

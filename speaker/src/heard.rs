@@ -104,7 +104,7 @@ impl Heard {
             None => false,
         });
         self.relieved.retain(|vip| {
-            let claimant = picture.subjects.get(vip).and_then(|subject| subject.claimant.as_ref());
+            let claimant = picture.subjects.get(vip).and_then(|subject| Some(&subject.claim.as_ref()?.node));
             claimant == Some(node) && !duties.owned.contains_key(vip)
         });
     }

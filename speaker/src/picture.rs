@@ -8,6 +8,7 @@ use herald_api::address_pool::Advertise;
 use herald_api::convert::ownership;
 use herald_core::address::{Family, Vip};
 use herald_core::link::Links;
+use herald_core::liveness::Claim;
 use herald_core::names::{NodeName, ServiceKey};
 use herald_core::ownership::{Node, Segment, Subject, View};
 use herald_core::steering::Table;
@@ -72,6 +73,8 @@ pub fn segments(links: &Links) -> Vec<Segment> {
         interface: link.name.clone(),
         subnets: link.addresses.iter().map(ipnet::IpNet::trunc).collect(),
         carrier: link.carrier,
+        mac: Some(link.mac),
+        addresses: BTreeSet::new(),
     };
     links.values().map(segment).collect()
 }
@@ -84,7 +87,16 @@ fn view(world: &World, myself: Myself<'_>) -> View {
             let speaker = world.speakers.records().get(name).map(|speaker| &speaker.status);
             (speaker.is_some_and(ownership::runs), speaker.map_or_else(Vec::new, ownership::segments))
         };
-        (name.clone(), Node { labels: record.labels.clone(), speaker, bar: record.bar, segments })
+        let leaving = record.labels.contains_key(herald_api::keys::DRAIN_NODE_LABEL);
+        let node = Node {
+            labels: record.labels.clone(),
+            speaker,
+            bar: record.bar,
+            leaving,
+            cordoned: record.cordoned,
+            segments,
+        };
+        (name.clone(), node)
     });
     let advertisements = world.advertisements.records().iter();
     View {
@@ -107,7 +119,12 @@ fn subject(vip: Vip, record: &VipRecord, world: &World) -> Option<Subject> {
         advertised_by_default: pool.is_none_or(|pool| pool.spec.advertise == Advertise::Default),
         holder_labels: service.map(|service| service.labels.clone()).unwrap_or_default(),
         endpoints: service.is_some_and(|service| service.local).then(|| usable(holder, vip.family(), world)),
-        claimant: record.announcer.as_ref().map(|announcer| NodeName::new(&announcer.node)),
+        claim: record.announcer.as_ref().map(|announcer| Claim {
+            epoch: announcer.epoch.try_into().unwrap_or(0),
+            node: NodeName::new(&announcer.node),
+        }),
+        preferred: record.preferred.clone(),
+        pinned: record.pinned,
     })
 }
 

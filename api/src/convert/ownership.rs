@@ -40,12 +40,19 @@ pub fn runs(speaker: &SpeakerStatus) -> bool {
     !speaker.draining && speaker.conditions.iter().any(|is| is.type_ == condition::READY && is.status == status(true))
 }
 
-/// The interfaces that the speaker reports. A subnet that can't be read is left out.
+/// The interfaces that the speaker reports. A subnet or an address that can't be read is left out.
 pub fn segments(speaker: &SpeakerStatus) -> Vec<Segment> {
     let segment = |reported: &speaker::Segment| Segment {
         interface: InterfaceName::new(&reported.interface),
         subnets: reported.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect(),
         carrier: reported.carrier,
+        mac: reported.mac.parse().ok(),
+        addresses: speaker
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.interface == reported.interface)
+            .filter_map(|endpoint| endpoint.address.parse().ok())
+            .collect(),
     };
     speaker.segments.iter().map(segment).collect()
 }

@@ -12,9 +12,14 @@ fn vip(text: &str) -> Vip {
 }
 
 fn node(subnet: &str) -> Node {
-    let segment =
-        Segment { interface: "eth0".into(), subnets: [subnet.parse().unwrap()].into_iter().collect(), carrier: true };
-    Node { labels: BTreeMap::new(), speaker: true, bar: None, segments: vec![segment] }
+    let segment = Segment {
+        interface: "eth0".into(),
+        subnets: [subnet.parse().unwrap()].into_iter().collect(),
+        carrier: true,
+        mac: None,
+        addresses: [].into(),
+    };
+    Node { labels: BTreeMap::new(), speaker: true, bar: None, leaving: false, cordoned: false, segments: vec![segment] }
 }
 
 fn view(nodes: &[&str]) -> View {
@@ -45,15 +50,7 @@ fn facts(node: Option<&str>, denied: Option<(&str, &str)>) -> VipFacts {
 }
 
 fn subject(vip: Vip) -> Subject {
-    Subject {
-        vip,
-        pool: "lan".into(),
-        pool_labels: BTreeMap::new(),
-        advertised_by_default: true,
-        holder_labels: BTreeMap::new(),
-        endpoints: None,
-        claimant: None,
-    }
+    Subject::new(vip, "lan".into())
 }
 
 fn start() -> Instant {

@@ -9,6 +9,7 @@ use herald_api::condition::{Verdict, status};
 use herald_api::keys::{condition, reason};
 use herald_core::address::Vip;
 use herald_core::allocation::Outcome;
+use herald_core::liveness::Claim;
 use herald_core::names::ServiceKey;
 use herald_core::ownership;
 use herald_core::service::ServiceRequest;
@@ -159,7 +160,10 @@ impl Comparison<'_> {
                 .map(|request| request.labels.clone())
                 .unwrap_or_default(),
             endpoints: None,
-            claimant: announcer.map(|announcer| announcer.node.as_str().into()),
+            claim: announcer
+                .map(|announcer| Claim { epoch: announcer.epoch.try_into().unwrap_or(0), node: announcer.node.as_str().into() }),
+            preferred: None,
+            pinned: false,
         }
     }
 }

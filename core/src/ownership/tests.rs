@@ -21,6 +21,8 @@ fn segment(interface: &str, subnets: &[&str]) -> Segment {
         interface: interface.into(),
         subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
         carrier: true,
+        mac: None,
+        addresses: BTreeSet::new(),
     }
 }
 
@@ -29,7 +31,7 @@ fn segments() -> Vec<Segment> {
 }
 
 fn node() -> Node {
-    Node { labels: BTreeMap::new(), speaker: true, bar: None, segments: segments() }
+    Node { labels: BTreeMap::new(), speaker: true, bar: None, leaving: false, cordoned: false, segments: segments() }
 }
 
 fn view(count: u8) -> View {
@@ -42,19 +44,11 @@ fn change(view: &mut View, name: &str, change: impl FnOnce(&mut Node)) {
 }
 
 fn subject(address: &str) -> Subject {
-    Subject {
-        vip: vip(address),
-        pool: "lan".into(),
-        pool_labels: BTreeMap::new(),
-        advertised_by_default: true,
-        holder_labels: BTreeMap::new(),
-        endpoints: None,
-        claimant: None,
-    }
+    Subject::new(vip(address), "lan".into())
 }
 
 fn claimed(address: &str, claimant: &str) -> Subject {
-    Subject { claimant: Some(claimant.into()), ..subject(address) }
+    Subject { claim: Some(Claim { epoch: 1, node: claimant.into() }), ..subject(address) }
 }
 
 /// One advertisement of that name.
@@ -267,6 +261,8 @@ fn any_node() -> impl Strategy<Value = Node> {
             segments: (0..segments)
                 .map(|n| Segment { carrier, ..segment(&format!("eth{n}"), &["192.0.2.0/24"]) })
                 .collect(),
+            leaving: false,
+            cordoned: false,
         },
     )
 }
@@ -290,8 +286,13 @@ fn any_view() -> impl Strategy<Value = View> {
 
 fn any_subject() -> impl Strategy<Value = Subject> {
     let node = || (0..9_u8).prop_map(|n| NodeName::new(format!("node-{n}")));
-    (any::<u8>(), prop::option::of(node()), prop::option::of(prop::collection::btree_set(node(), 0..5)))
-        .prop_map(|(last, claimant, endpoints)| Subject { endpoints, claimant, ..subject(&format!("192.0.2.{last}")) })
+    (any::<u8>(), prop::option::of(node()), prop::option::of(prop::collection::btree_set(node(), 0..5))).prop_map(
+        |(last, claimant, endpoints)| Subject {
+            endpoints,
+            claim: claimant.map(|node| Claim { epoch: 1, node }),
+            ..subject(&format!("192.0.2.{last}"))
+        },
+    )
 }
 
 proptest! {
@@ -313,7 +314,7 @@ proptest! {
         subject in any_subject(), view in any_view(), newcomers in any_view()
     ) {
         if let Ok(first) = owner(&subject, &view) {
-            let claimed = Subject { claimant: Some(first.clone()), ..subject.clone() };
+            let claimed = Subject { claim: Some(Claim { epoch: 1, node: first.clone() }), ..subject.clone() };
             let mut grown = view.clone();
             for (name, node) in newcomers.nodes {
                 grown.nodes.entry(name).or_insert(node);

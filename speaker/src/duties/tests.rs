@@ -23,20 +23,16 @@ fn links() -> Links {
 
 fn node() -> Node {
     let subnets = BTreeSet::from(["192.0.2.0/24".parse().unwrap()]);
-    let segments = vec![Segment { interface: "eth0".into(), subnets, carrier: true }];
-    Node { labels: BTreeMap::new(), speaker: true, bar: None, segments }
+    let segments =
+        vec![Segment { interface: "eth0".into(), subnets, carrier: true, mac: None, addresses: BTreeSet::new() }];
+    Node { labels: BTreeMap::new(), speaker: true, bar: None, leaving: false, cordoned: false, segments }
 }
 
 /// Nodes `a` (this one) and `b`; the last claim is `claimant`'s.
 fn picture(claimant: &str) -> Picture {
     let subject = Subject {
-        vip: vip(),
-        pool: "lan".into(),
-        pool_labels: BTreeMap::new(),
-        advertised_by_default: true,
-        holder_labels: BTreeMap::new(),
-        endpoints: None,
-        claimant: Some(claimant.into()),
+        claim: Some(herald_core::liveness::Claim { epoch: 1, node: claimant.into() }),
+        ..Subject::new(vip(), "lan".into())
     };
     let mut picture = Picture::default();
     picture.view.nodes = BTreeMap::from([("a".into(), node()), ("b".into(), node())]);

@@ -30,13 +30,8 @@ fn leaving() -> Duties {
 
 fn claimed_by(claimant: &str) -> Picture {
     let subject = Subject {
-        vip: vip(),
-        pool: "lan".into(),
-        pool_labels: BTreeMap::new(),
-        advertised_by_default: true,
-        holder_labels: BTreeMap::new(),
-        endpoints: None,
-        claimant: Some(claimant.into()),
+        claim: Some(herald_core::liveness::Claim { epoch: 1, node: claimant.into() }),
+        ..Subject::new(vip(), "lan".into())
     };
     Picture { subjects: BTreeMap::from([(vip(), subject)]), ..Picture::default() }
 }
