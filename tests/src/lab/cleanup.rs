@@ -15,7 +15,7 @@ use super::cgroups;
 use super::process::ProcessId;
 use super::room::netns_path;
 use super::state;
-use super::topology::{self, CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH};
+use super::topology::{self, CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, STRANGER, SWITCH};
 use super::wait;
 
 /// Removes everything of a lab. Returns whether there was anything.
@@ -57,7 +57,7 @@ fn namespaces_of(name: &str) -> Result<Vec<PathBuf>> {
         let file = entry?.file_name();
         let Some(host) = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('-')) else { continue };
         let is_node = host.strip_prefix("node-").is_some_and(|number| number.parse::<u8>().is_ok());
-        if is_node || [SWITCH, CONTROL_PLANE, ROUTER, CLIENT, LAN_CLIENT].contains(&host) {
+        if is_node || [SWITCH, CONTROL_PLANE, ROUTER, CLIENT, LAN_CLIENT, STRANGER].contains(&host) {
             found.push(directory.join(&file));
         }
     }

@@ -5,6 +5,7 @@
 //! | what hosts and wires are there, with which addresses? | [`topology`], [`addresses`] |
 //! | how is a program started on a host? | [`room`] |
 //! | what runs on a node, and with what configuration? | `machine`, `node`, `control_plane` |
+//! | what can be broken, and who else may be on the LAN? | `fault`, `stranger` |
 //! | what is left after a crash, and how is it removed? | `state`, `cleanup`, `cgroups` |
 //!
 //! Nothing here builds programs and images: that is [`crate::artifacts`].
@@ -29,6 +30,7 @@ mod process;
 pub mod room;
 mod shared;
 mod state;
+mod stranger;
 pub mod topology;
 mod up;
 mod wait;
@@ -41,7 +43,7 @@ use kube::{Client, Config};
 
 pub use self::capture::{Capture, Frame};
 pub use self::exec::{Output, Running};
-pub use self::fault::SPEAKER;
+pub use self::fault::{OneWay, SPEAKER};
 pub use self::node::{Node, PAUSE_IMAGE};
 pub use self::options::{MOST_NODES, Options, Proxy};
 pub use self::process::{Process, ProcessId};
@@ -49,7 +51,8 @@ use self::room::Room;
 pub use self::shared::{Act, LAB_VARIABLE, SharedLab};
 use self::state::Record;
 pub use self::state::{Condition, STATE_VARIABLE};
-use self::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, SWITCH, node_name};
+pub use self::stranger::STRANGER_MAC;
+use self::topology::{CLIENT, CONTROL_PLANE, LAN_CLIENT, ROUTER, STRANGER, SWITCH, node_name};
 pub use self::wait::{Seen, eventually, throughout};
 
 /// The name of a lab when none is given.
@@ -148,14 +151,15 @@ impl Lab {
         })
     }
 
-    /// A host by its name: a node, `client`, `lan-client`, `router`, `switch` or `control-plane`.
+    /// A host by its name: a node, `client`, `lan-client`, `router`, `stranger`, `switch` or `control-plane`.
     pub fn host(&self, name: &str) -> Result<Room> {
         match name {
-            SWITCH | ROUTER | CLIENT | LAN_CLIENT => Ok(Room::network(self.name(), name, &self.bin())),
+            SWITCH | ROUTER | CLIENT | LAN_CLIENT | STRANGER => Ok(Room::network(self.name(), name, &self.bin())),
             CONTROL_PLANE => Ok(machine(&self.record, name)),
             node => self.node(node).map(|node| node.room().clone()).with_context(|| {
                 format!(
-                    "no host {node}: hosts are the nodes, {CLIENT}, {LAN_CLIENT}, {ROUTER}, {SWITCH}, {CONTROL_PLANE}"
+                    "no host {node}: hosts are the nodes, {CLIENT}, {LAN_CLIENT}, {ROUTER}, {STRANGER}, {SWITCH}, \
+                     {CONTROL_PLANE}"
                 )
             }),
         }

@@ -13,6 +13,7 @@ use super::addresses::{
 };
 use super::options::Options;
 use super::room::{Room, netns_name};
+use super::stranger::STRANGER_MAC;
 
 /// The host that has the switch in it: a bridge, one port per host of the LAN, each port named after its host.
 pub const SWITCH: &str = "switch";
@@ -24,6 +25,8 @@ pub const CLIENT: &str = "client";
 pub const LAN_CLIENT: &str = "lan-client";
 /// The router between the LAN and the client.
 pub const ROUTER: &str = "router";
+/// A machine on the LAN that is none of the cluster's, switched off at first.
+pub const STRANGER: &str = "stranger";
 /// The bridge in the switch.
 pub const BRIDGE: &str = "lan";
 /// A host's interface on the LAN.
@@ -40,7 +43,7 @@ pub fn node_name(number: u8) -> String {
 
 /// All hosts of a lab.
 pub fn hosts(nodes: u8) -> Vec<String> {
-    let fixed = [SWITCH, CONTROL_PLANE, ROUTER, CLIENT, LAN_CLIENT].map(str::to_owned);
+    let fixed = [SWITCH, CONTROL_PLANE, ROUTER, CLIENT, LAN_CLIENT, STRANGER].map(str::to_owned);
     fixed.into_iter().chain((1..=nodes).map(node_name)).collect()
 }
 
@@ -120,6 +123,7 @@ fn links(options: &Options, index: u8) -> Result<String> {
     for host in [ROUTER, LAN_CLIENT] {
         link(SWITCH, host, host, LAN_INTERFACE, "")?;
     }
+    link(SWITCH, STRANGER, STRANGER, LAN_INTERFACE, &format!(" address {STRANGER_MAC}"))?;
     link(ROUTER, FAR_INTERFACE, CLIENT, LAN_INTERFACE, "")?;
     link(CONTROL_PLANE, CLIENT, CLIENT, MANAGEMENT_INTERFACE, "")?;
     for number in 1..=options.nodes {
@@ -177,7 +181,7 @@ fn switch(options: &Options) -> Result<String> {
          link set {BRIDGE} addrgenmode none\nlink set {BRIDGE} up\n"
     );
     let nodes = (1..=options.nodes).map(node_name);
-    for port in [ROUTER.to_owned(), LAN_CLIENT.to_owned()].into_iter().chain(nodes) {
+    for port in [ROUTER, LAN_CLIENT, STRANGER].map(str::to_owned).into_iter().chain(nodes) {
         writeln!(batch, "link set {port} addrgenmode none\nlink set {port} master {BRIDGE}\nlink set {port} up")?;
     }
     Ok(batch)

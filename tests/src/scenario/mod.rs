@@ -8,15 +8,19 @@
 //! | what does a Service look like, and what has become of it? | [`mod@service`] |
 //! | who answers for an address on the LAN? | [`wire`] |
 //! | how does a client reach it, and how did the call end? | [`call`], [`caller`] |
+//! | for how long did a client go without an answer? | [`observer`] |
+//! | what is put before the judge of who announces what? | [`trial`] |
 //!
 //! Starts no lab and judges nothing: tests do.
 
 pub mod call;
 pub mod caller;
+pub mod observer;
 mod ranges;
 pub mod server;
 pub mod service;
 pub mod stage;
+pub mod trial;
 pub mod wire;
 
 pub use self::call::Outcome;

@@ -2,8 +2,12 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context as _, Result};
+use std::time::{Duration, SystemTime};
 
+use anyhow::{Context as _, Result};
+use herald_core::mac::MacAddr;
+
+use super::observer::Attempt;
 use crate::lab::topology::{LAN_CLIENT, LAN_INTERFACE};
 use crate::lab::{Frame, Lab};
 
@@ -86,6 +90,75 @@ pub fn redirected(frame: &Frame) -> Option<IpAddr> {
     }
 }
 
+/// That an address is at a MAC address, said by a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asserted {
+    /// The address.
+    pub address: IpAddr,
+    /// Where it is, by what the frame says.
+    pub mac: MacAddr,
+    /// It is said to everybody: gratuitous ARP, or an advertisement to all nodes.
+    pub to_all: bool,
+}
+
+/// What a frame says about who has an address: an ARP reply, an ARP request about its sender, a neighbour advertisement, a
+/// solicitation about its source. None of other frames, and of probes, whose sender has no address.
+pub fn asserted(frame: &Frame) -> Option<Asserted> {
+    match frame.kind()? {
+        0x0806 => {
+            let (sender, target) = (address::<4>(frame, 28)?, address::<4>(frame, 38)?);
+            (!sender.is_unspecified()).then_some(Asserted {
+                address: sender,
+                mac: mac(frame, 22)?,
+                to_all: sender == target,
+            })
+        }
+        0x86dd if frame.bytes.get(20) == Some(&58) => {
+            let kind = *frame.bytes.get(54)?;
+            // Its one option: the target's or the source's link-layer address, 8 bytes long.
+            let at = (kind == 136 && frame.bytes.get(78..80)? == [2, 1])
+                || (kind == 135 && frame.bytes.get(78..80)? == [1, 1]);
+            let subject = address::<16>(frame, if kind == 136 { 62 } else { 22 })?;
+            let everybody = IpAddr::from([0xff02, 0, 0, 0, 0, 0, 0, 1]);
+            let to_all = kind == 136 && address::<16>(frame, 38)? == everybody;
+            if at { Some(Asserted { address: subject, mac: mac(frame, 80)?, to_all }) } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// The Ethernet address of [`super::observer::Newcomer`].
+const NEWCOMER: [u8; 6] = [2, 0, 0x5e, 0x10, 0xfe, 1];
+
+/// The questions of a newcomer with their answers.
+pub(super) struct Questions(pub(super) Vec<Attempt>);
+
+/// The questions about an address that the newcomer asked since a moment, and what came back to it: an answer belongs to the
+/// last question before it, and to none when that is older than `patience`.
+pub(super) fn questions(frames: &[Frame], about: IpAddr, since: SystemTime, patience: Duration) -> Questions {
+    let mut asked: Vec<Attempt> = Vec::new();
+    for frame in frames.iter().filter(|frame| frame.at >= since) {
+        if frame.source() == Some(NEWCOMER) {
+            if asked_for(frame) == Some(about) {
+                asked.push(Attempt { at: frame.at, answer: Err("nobody answered".to_owned()) });
+            }
+        } else if frame.bytes.get(..6) == Some(&NEWCOMER) && asserted(frame).is_some_and(|said| said.address == about) {
+            let last = asked.last_mut();
+            let in_time =
+                |attempt: &&mut Attempt| frame.at.duration_since(attempt.at).is_ok_and(|took| took <= patience);
+            if let Some(attempt) = last.filter(in_time) {
+                attempt.answer = Ok(attempt.answer.clone().unwrap_or(frame.at));
+            }
+        }
+    }
+    Questions(asked)
+}
+
+fn mac(frame: &Frame, offset: usize) -> Option<MacAddr> {
+    let bytes = frame.bytes.get(offset..offset + 6)?;
+    bytes.try_into().ok().map(MacAddr)
+}
+
 fn address<const LENGTH: usize>(frame: &Frame, offset: usize) -> Option<IpAddr>
 where
     IpAddr: From<[u8; LENGTH]>,
@@ -131,6 +204,65 @@ mod tests {
         assert_eq!(asked_for(&asks(&[0, 0, 0, 0])), None, "a probe");
         let solicits = frame(&[(12, &[0x86, 0xdd]), (20, &[58]), (22, &[0xfe, 0x80]), (54, &[135]), (62, &[0x20, 1])]);
         assert_eq!(asked_for(&solicits), Some("2001::".parse().unwrap()));
+    }
+
+    #[test]
+    fn replies_announcements_and_directed_requests_assert_and_probes_do_not() {
+        let arp = |operation: u8, sender: [u8; 4], target: [u8; 4]| {
+            asserted(&frame(&[
+                (12, &[8, 6]),
+                (20, &[0, operation]),
+                (22, &[2, 0, 0, 0, 0, 9]),
+                (28, &sender),
+                (38, &target),
+            ]))
+        };
+        let (vip, other) = ([192, 0, 2, 7], [192, 0, 2, 1]);
+        let said = |to_all| Some(Asserted { address: vip.into(), mac: MacAddr([2, 0, 0, 0, 0, 9]), to_all });
+        assert_eq!(arp(2, vip, other), said(false), "a reply");
+        assert_eq!(arp(1, vip, other), said(false), "a directed request");
+        assert_eq!((arp(1, vip, vip), arp(2, vip, vip)), (said(true), said(true)), "gratuitous");
+        assert_eq!(arp(1, [0; 4], vip), None, "a probe");
+    }
+
+    #[test]
+    fn advertisements_and_solicitations_assert_with_their_option_only() {
+        let nd = |kind: u8, option: u8| {
+            asserted(&frame(&[
+                (12, &[0x86, 0xdd]),
+                (20, &[58]),
+                (22, &[0x20, 1]),
+                (38, &[0xff, 2]),
+                (53, &[1]),
+                (54, &[kind]),
+                (62, &[0x20, 2]),
+                (78, &[option, 1, 2, 0, 0, 0, 0, 9]),
+            ]))
+        };
+        let said = |address: &str, to_all| {
+            Some(Asserted { address: address.parse().unwrap(), mac: MacAddr([2, 0, 0, 0, 0, 9]), to_all })
+        };
+        assert_eq!(nd(136, 2), said("2002::", true));
+        assert_eq!(nd(135, 1), said("2001::", false));
+        assert_eq!((nd(136, 1), nd(135, 14), nd(133, 1)), (None, None, None));
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_newcomers_last_question() {
+        let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+        let vip = [192, 0, 2, 7];
+        let question = |when| Frame {
+            at: at(when),
+            ..frame(&[(6, &NEWCOMER), (12, &[8, 6]), (20, &[0, 1]), (28, &[192, 0, 2, 3]), (38, &vip)])
+        };
+        let answer = |when| Frame {
+            at: at(when),
+            ..frame(&[(0, &NEWCOMER), (12, &[8, 6]), (20, &[0, 2]), (22, &[2, 0, 0, 0, 0, 9]), (28, &vip)])
+        };
+        let frames = [question(0), answer(1), question(20), question(40), answer(43), question(60), answer(900)];
+        let Questions(asked) = questions(&frames, vip.into(), at(0), Duration::from_millis(300));
+        let answers: Vec<Option<SystemTime>> = asked.into_iter().map(|one| one.answer.ok()).collect();
+        assert_eq!(answers, [Some(at(1)), None, Some(at(43)), None]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use herald_tests::lab::topology::LAN_CLIENT;
-use herald_tests::lab::{Lab, Seen, eventually};
+use herald_tests::lab::{Lab, OneWay, STRANGER_MAC, Seen, eventually};
+use herald_tests::scenario::wire::{asserted, who_has};
 
 use super::LAB;
 use super::web::{self, PORT};
@@ -66,6 +67,69 @@ async fn a_node_without_power_runs_nothing_and_comes_back_with_its_pods() -> Res
             Ok(Seen::when(answer == servers["node-3"].pod, (), answer))
         })
         .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_one_way_cable_keeps_its_carrier_and_carries_one_way_only() -> Result<()> {
+    LAB.run_alone(async |lab| {
+        for (left, from_node) in [(OneWay::Mute, 0), (OneWay::Deaf, 1)] {
+            lab.cut_one_way("node-2", left)?;
+            let carrier = lab.exec("node-2", &["ip", "link", "show", "eth0"]).await?.text()?;
+            ensure!(!carrier.contains("NO-CARRIER"), "the carrier is gone: {carrier}");
+            let since = lab.frames()?.last().map(|frame| frame.at);
+            // It asks for a neighbour that it can't know, over and over.
+            let asks = ["ping", "-c", "1", "-W", "1", "192.0.2.99"];
+            ensure!(!lab.exec("node-2", &asks).await?.is_ok(), "nobody has this address");
+            ensure!(!pings(lab, LAN_CLIENT, "192.0.2.12").await?, "{left:?}: an answer takes both ways");
+            let questions = lab.frames()?.into_iter().filter(|frame| {
+                Some(frame.at) > since
+                    && frame.source() == Some([2, 0, 0x5e, 0x10, 0, 2])
+                    && frame.kind() == Some(0x0806)
+            });
+            let questions = questions.count();
+            ensure!(questions.min(1) == from_node, "{left:?}: {questions} of its questions entered the switch");
+            lab.heal().await?;
+            answers_again(lab, "192.0.2.12").await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stranger_answers_for_its_address_until_it_is_healed_away() -> Result<()> {
+    LAB.run_alone(async |lab| {
+        for address in ["192.0.2.240", "2001:db8:1::1:240"] {
+            let address = address.parse()?;
+            ensure!(who_has(lab, address).await?.is_empty(), "somebody has {address} already");
+            lab.let_stranger_have(address)?;
+            eventually(SOON, "the stranger answers", async || {
+                let macs = who_has(lab, address).await?;
+                Ok(Seen::when(macs == [STRANGER_MAC], (), macs))
+            })
+            .await?;
+            let told = lab.frames()?.into_iter().any(|frame| asserted(&frame).is_some_and(|one| one.to_all));
+            ensure!(told, "it said to nobody that it has {address}");
+            lab.heal().await?;
+            ensure!(who_has(lab, address).await?.is_empty(), "{address} answers still");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_api_server_ends_and_comes_back_with_all_it_knew() -> Result<()> {
+    LAB.run_alone(async |lab| {
+        web::servers(lab).await?;
+        lab.stop_api_server().await?;
+        ensure!(lab.kubectl(&["get", "nodes"]).await.is_err(), "the API server still answers");
+        lab.heal().await?;
+        let nodes = lab.kubectl(&["get", "nodes", "--no-headers"]).await?;
+        ensure!(nodes.lines().count() == lab.nodes().len(), "{nodes}");
+        Ok(())
     })
     .await
 }

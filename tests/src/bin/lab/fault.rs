@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, ValueEnum};
-use herald_tests::lab::SPEAKER;
+use herald_tests::lab::{OneWay, SPEAKER};
 
 use crate::Which;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  lab fault power node-2\n  lab fault loss node-1 --percent 1\n  lab fault kill node-1 --process kube-proxy\n  lab heal"
+    after_help = "Examples:\n  lab fault power node-2\n  lab fault loss node-1 --percent 1\n  lab fault kill node-1 --process kube-proxy\n  lab fault stranger 192.0.2.100\n  lab fault api-server\n  lab heal"
 )]
 pub(crate) struct Fault {
     #[command(flatten)]
@@ -18,8 +18,8 @@ pub(crate) struct Fault {
     /// What happens
     #[arg(value_enum)]
     kind: Kind,
-    /// To which node
-    node: String,
+    /// To which node. For stranger: the address it has. api-server needs none
+    node: Option<String>,
     /// Which process is killed, frozen or starved
     #[arg(long, default_value = SPEAKER)]
     process: String,
@@ -40,22 +40,38 @@ enum Kind {
     CutLan,
     /// The API server is not reached; the LAN goes on
     CutApi,
+    /// Nobody on the LAN hears the node, which hears everybody
+    Mute,
+    /// The node hears nobody on the LAN; everybody hears it
+    Deaf,
     /// The switch loses frames from and to the node at random
     Loss,
     /// A process gets next to no CPU time
     Starve,
+    /// The API server ends; nodes and etcd go on
+    ApiServer,
+    /// A machine on the LAN, none of the cluster's, has an address
+    Stranger,
 }
 
 impl Fault {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         let lab = self.which.open()?;
-        let (node, process) = (self.node.as_str(), self.process.as_str());
+        let (node, process) = (self.node.as_deref().unwrap_or_default(), self.process.as_str());
+        ensure!(
+            matches!(self.kind, Kind::ApiServer) || !node.is_empty(),
+            "say which node (for stranger: which address), as in `lab fault power node-2`"
+        );
         match self.kind {
             Kind::Power => lab.power_off(node).await?,
             Kind::Kill => lab.kill(node, process)?,
             Kind::Freeze => lab.freeze(node, process)?,
             Kind::CutLan => lab.cut_lan(node)?,
             Kind::CutApi => lab.cut_api(node)?,
+            Kind::Mute => lab.cut_one_way(node, OneWay::Mute)?,
+            Kind::Deaf => lab.cut_one_way(node, OneWay::Deaf)?,
+            Kind::Stranger => lab.let_stranger_have(node.parse().with_context(|| format!("{node} is no address"))?)?,
+            Kind::ApiServer => lab.stop_api_server().await?,
             Kind::Loss => lab.lose_frames(node, self.percent)?,
             Kind::Starve => lab.starve(node, process, self.percent)?,
         }
@@ -73,7 +89,7 @@ impl Heal {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         let lab = self.which.open()?;
         lab.heal().await?;
-        println!("Links, processes and power of lab {} are as they were at its start.", lab.name());
+        println!("Links, processes, API server and power of lab {} are as they were at its start.", lab.name());
         Ok(ExitCode::SUCCESS)
     }
 }
