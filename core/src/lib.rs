@@ -7,6 +7,7 @@
 //! | which address does a Service get, or why none? | [`allocation`] |
 //! | which nodes are alive? | [`liveness`] |
 //! | which node announces an address? | [`ownership`] |
+//! | what does this node do about an address, moment by moment? | [`member`] |
 //! | what does a takeover send, and when? | [`announce`] |
 //! | what does the kernel do with packets to an address? | [`steering`] |
 //! | what is the difference between what is and what should be? | [`diff`] |
@@ -30,6 +31,7 @@ pub mod diff;
 pub mod link;
 pub mod liveness;
 pub mod mac;
+pub mod member;
 pub mod names;
 pub mod ownership;
 pub mod pool;

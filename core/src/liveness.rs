@@ -5,6 +5,8 @@
 
 pub mod message;
 pub mod profile;
+pub mod standing;
 
 pub use message::{Body, Claim, Echo, Envelope, Incarnation, Life, Obituary, Offer, Opinion, State};
 pub use profile::Profile;
+pub use standing::{Counts, Gateway, Inquiry, Peer, Standing, Witness};

@@ -11,6 +11,8 @@ use std::time::Instant;
 pub struct Heard {
     /// The Ethernet source of the frame.
     pub source: MacAddr,
+    /// Whether it was addressed to this node's interface alone, and not to a group.
+    pub directed: bool,
     /// Whose address the sender says it has: the sender of an ARP message or a solicitation, the target of an advertisement.
     pub claim: Option<Claim>,
     /// What it asks.

@@ -163,6 +163,7 @@ fn question(target: Vip, host: u32) -> Heard {
     };
     Heard {
         source: mac,
+        directed: false,
         claim: Some(Claim { address: asker, mac, unasked: true }),
         question: Some(Question { target: target.address(), asker: Some(asker), mac }),
     }
@@ -178,5 +179,10 @@ fn host_address(host: u32) -> Ipv4Addr {
 }
 
 fn claim(address: Vip, mac: MacAddr) -> Heard {
-    Heard { source: mac, claim: Some(Claim { address: address.address(), mac, unasked: false }), question: None }
+    Heard {
+        source: mac,
+        directed: false,
+        claim: Some(Claim { address: address.address(), mac, unasked: false }),
+        question: None,
+    }
 }

@@ -32,7 +32,7 @@ impl fmt::Display for Bar {
 }
 
 /// Why no node announces an address. [`Unowned::reason`] is a condition's reason, `Display` its message.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Unowned {
     /// No speaker runs.
     #[error("no speaker runs on any node: check the DaemonSet herald-speaker")]

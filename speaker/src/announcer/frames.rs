@@ -25,6 +25,7 @@ fn heard_arp(message: &arp::Message) -> Heard {
     let asks = message.operation == arp::Operation::Request && (is_host || message.sender_ip.is_unspecified());
     Heard {
         source: MacAddr(message.source),
+        directed: MacAddr(message.destination).is_station(),
         claim: sender.map(|address| Claim { address, mac, unasked }),
         question: asks.then_some(Question { target: IpAddr::V4(message.target_ip), asker: sender, mac }),
     }
@@ -32,12 +33,14 @@ fn heard_arp(message: &arp::Message) -> Heard {
 
 fn heard_neighbor(packet: &ndp::Packet) -> Heard {
     let source = MacAddr(packet.source);
+    let directed = MacAddr(packet.destination).is_station();
     match packet.message {
         ndp::Message::Solicitation { target, source_link } => {
             let mac = source_link.map_or(source, MacAddr);
             let asker = (!packet.from.is_unspecified()).then_some(IpAddr::V6(packet.from));
             Heard {
                 source,
+                directed,
                 claim: asker.map(|address| Claim { address, mac, unasked: true }),
                 question: Some(Question { target: IpAddr::V6(target), asker, mac }),
             }
@@ -45,7 +48,7 @@ fn heard_neighbor(packet: &ndp::Packet) -> Heard {
         ndp::Message::Advertisement { target, target_link, solicited, overriding, .. } => {
             let mac = target_link.map_or(source, MacAddr);
             let claim = Claim { address: IpAddr::V6(target), mac, unasked: overriding && !solicited };
-            Heard { source, claim: Some(claim), question: None }
+            Heard { source, directed, claim: Some(claim), question: None }
         }
     }
 }

@@ -31,7 +31,7 @@ fn a_question_is_answered_to_who_asks() {
     assert_eq!(wire.take(), [Frame::Advertisement { vip: address, from, asker, to: host_mac(7) }]);
     assert_eq!(wire.ask(vip("192.0.2.101"), 7), Verdict::Unconcerned);
     let probe = Question { target: vip(VIP6).address(), asker: None, mac: host_mac(7) };
-    wire.hear(&Heard { source: host_mac(7), claim: None, question: Some(probe) });
+    wire.hear(&Heard { source: host_mac(7), directed: false, claim: None, question: Some(probe) });
     assert_eq!(wire.take(), [Frame::ProbeAnswer { vip: address, from }]);
 }
 
@@ -101,8 +101,8 @@ fn claims_of_ourselves_of_the_gateway_and_for_others_vips_are_no_rivals() {
     assert_eq!(wire.hear(&claim(vip("192.0.2.254"), STRANGER)), Verdict::Unconcerned, "the gateway's own address");
     assert_eq!(wire.hear(&claim(vip(VIP), STRANGER)), Verdict::Unconcerned, "the gateway's proxy ARP");
     assert_eq!(wire.events, []);
-    let Heard { source, claim: said, .. } = claim(vip(VIP), STRANGER);
-    let announced = Heard { source, claim: said.map(|said| Claim { unasked: true, ..said }), question: None };
+    let asked = claim(vip(VIP), STRANGER);
+    let announced = Heard { claim: asked.claim.map(|said| Claim { unasked: true, ..said }), ..asked };
     assert_eq!(wire.hear(&announced), Verdict::Rival, "another node, over which a route leads to its pods");
 }
 
