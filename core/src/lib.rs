@@ -8,6 +8,7 @@
 //! | which nodes are alive? | [`liveness`] |
 //! | which node announces an address? | [`ownership`] |
 //! | what does this node do about an address, moment by moment? | [`member`] |
+//! | which node should an address be on, for balance? | [`balance`] |
 //! | what does a takeover send, and when? | [`announce`] |
 //! | what does the kernel do with packets to an address? | [`steering`] |
 //! | what is the difference between what is and what should be? | [`diff`] |
@@ -27,6 +28,7 @@
 pub mod address;
 pub mod allocation;
 pub mod announce;
+pub mod balance;
 pub mod diff;
 pub mod link;
 pub mod liveness;

@@ -137,6 +137,20 @@ pub fn owner<'v>(subject: &Subject, view: &'v View) -> Result<&'v NodeName, Unow
         .ok_or_else(|| unowned::explain(subject, &terms, view))
 }
 
+/// The nodes that addresses like this one are spread over: of the candidates that stay, those that the advertisements
+/// prefer most.
+pub fn choices<'v>(subject: &Subject, view: &'v View) -> Vec<&'v NodeName> {
+    let Some(terms) = Terms::of(subject, &view.advertisements) else { return Vec::new() };
+    let candidates = view.nodes.iter().filter(|(name, node)| is_candidate(subject, &terms, name, node));
+    let mut choices: Vec<_> = candidates.filter(|(_, node)| !node.leaving).collect();
+    if choices.iter().any(|(_, node)| !node.cordoned) {
+        choices.retain(|(_, node)| !node.cordoned);
+    }
+    let best = choices.iter().map(|(_, node)| terms.weight(node)).max();
+    choices.retain(|(_, node)| Some(terms.weight(node)) == best);
+    choices.into_iter().map(|(name, _)| name).collect()
+}
+
 /// The interfaces with a carrier on which a node would announce the address if it were the owner, whatever else
 /// speaks against it.
 pub fn interfaces<'v>(subject: &Subject, view: &'v View, node: &NodeName) -> BTreeSet<&'v InterfaceName> {

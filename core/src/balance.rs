@@ -1,0 +1,215 @@
+//! Which node an address should be on, so that every node has about as many as the others.
+//!
+//! Owns where a new address goes, when one is moved for balance alone, and how the wish in the ledger follows what
+//! happened. Moves nothing itself: a wish that changes makes the node that announces the address hand it over.
+//!
+//! A takeover is a fact to follow, never one to undo: an address stays where it went until balance asks for some address
+//! to move, and then any of them may be the one.
+
+use crate::address::Vip;
+use crate::liveness::Claim;
+use crate::names::NodeName;
+use crate::ownership::score;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Between two moves for balance; also how long the nodes must have been the same before the first one, so that restarts
+/// and updates pass without any.
+pub const PACE: Duration = Duration::from_secs(30);
+
+/// How long a wish may stay unfulfilled before it is taken back: a handover takes a second for each node that is tried.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One address as the balancer sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement<'a> {
+    /// The address.
+    pub vip: Vip,
+    /// The node that announces it, in which epoch.
+    pub at: Option<&'a Claim>,
+    /// The node that the ledger names for it.
+    pub preferred: Option<&'a NodeName>,
+    /// A person has chosen that node.
+    pub pinned: bool,
+    /// Whether any node would do: with `externalTrafficPolicy: Local` the endpoints decide.
+    pub movable: bool,
+}
+
+impl<'a> Placement<'a> {
+    /// Where it counts.
+    fn node(&self) -> Option<&'a NodeName> {
+        self.at.map(|claim| &claim.node).or(self.preferred)
+    }
+}
+
+/// How many addresses each node has, or is about to get.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loads(BTreeMap<NodeName, usize>);
+
+impl Loads {
+    /// Counts them.
+    pub fn of<'a>(placements: impl Iterator<Item = Placement<'a>>) -> Self {
+        let mut loads = Self::default();
+        placements.filter_map(|placement| placement.node()).for_each(|node| loads.add(node));
+        loads
+    }
+
+    /// Counts one more.
+    pub fn add(&mut self, node: &NodeName) {
+        match self.0.get_mut(node) {
+            Some(load) => *load = load.saturating_add(1),
+            None => _ = self.0.insert(node.clone(), 1),
+        }
+    }
+
+    fn get(&self, node: &NodeName) -> usize {
+        self.0.get(node).copied().unwrap_or_default()
+    }
+}
+
+/// The node for a new address: of the choices the one that has the fewest, and among equals the one with the highest
+/// [`score`].
+pub fn place<'n>(vip: Vip, choices: impl IntoIterator<Item = &'n NodeName>, loads: &Loads) -> Option<&'n NodeName> {
+    choices.into_iter().min_by_key(|node| (loads.get(node), Reverse(score(vip, node)), *node))
+}
+
+/// An address that should move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Which.
+    pub vip: Vip,
+    /// The node that announces it.
+    pub from: NodeName,
+    /// The node that should.
+    pub to: NodeName,
+}
+
+/// The next move towards balance: from the node that has the most to a choice that has at least two fewer. `None`: no
+/// address could be on a node that has two fewer than the one it is on.
+///
+/// While all addresses have the same choices, following this to its end makes no move too many.
+pub fn next_move<'a>(
+    placements: impl Iterator<Item = Placement<'a>> + Clone,
+    choices: impl Fn(Vip) -> Vec<&'a NodeName>,
+) -> Option<Move> {
+    let loads = Loads::of(placements.clone());
+    let movable = |placement: &Placement<'a>| placement.movable && !placement.pinned;
+    let mut crowded: Vec<_> = loads.0.iter().filter(|(_, load)| **load >= 2).collect();
+    crowded.sort_by_key(|(node, load)| (Reverse(**load), *node));
+    crowded.into_iter().find_map(|(from, load)| {
+        let here = placements.clone().filter(|placement| placement.at.is_some_and(|claim| claim.node == *from));
+        let targets = here.filter(movable).filter_map(|placement| {
+            let to = place(placement.vip, choices(placement.vip), &loads)?;
+            (loads.get(to).saturating_add(2) <= *load).then_some((placement.vip, to))
+        });
+        let (vip, to) = targets.min_by_key(|(vip, to)| (loads.get(to), Reverse(score(*vip, to)), *vip))?;
+        Some(Move { vip, from: from.clone(), to: to.clone() })
+    })
+}
+
+/// What is remembered of an address with a wish.
+#[derive(Clone, Debug)]
+struct Sight {
+    epoch: u64,
+    preferred: NodeName,
+    /// When the wish is to be taken back, while it differs from where the address is.
+    due: Option<Instant>,
+}
+
+/// Paces moves, and lets wishes follow.
+#[derive(Debug, Default)]
+pub struct Balancer {
+    sights: BTreeMap<Vip, Sight>,
+    /// The nodes that run, as of the last pass.
+    nodes: BTreeSet<NodeName>,
+    /// No move before.
+    rest_until: Option<Instant>,
+    /// What was balanced when last looked at, by the caller's count of changes.
+    balanced: Option<u64>,
+    /// When to look again.
+    due: Option<Instant>,
+}
+
+impl Balancer {
+    /// The node that the ledger should name for the address instead of the one it names: where a takeover brought it, or
+    /// where it stayed although another was wished for.
+    pub fn follow<'a>(&mut self, placement: Placement<'a>, now: Instant) -> Option<&'a NodeName> {
+        let (Some(at), Some(preferred), false) = (placement.at, placement.preferred, placement.pinned) else {
+            self.sights.remove(&placement.vip);
+            return None;
+        };
+        let fresh = || Sight { epoch: at.epoch, preferred: preferred.clone(), due: None };
+        let sight = self.sights.entry(placement.vip).or_insert_with(fresh);
+        let moved = sight.epoch != at.epoch;
+        if at.node == *preferred {
+            *sight = fresh();
+            return None;
+        }
+        if moved {
+            sight.due = Some(now);
+        } else if sight.due.is_none() || sight.preferred != *preferred {
+            sight.due = now.checked_add(PATIENCE);
+        }
+        sight.epoch = at.epoch;
+        sight.preferred = preferred.clone();
+        sight.due.is_some_and(|due| due <= now).then_some(&at.node)
+    }
+
+    /// Forgets an address that is gone.
+    pub fn forget(&mut self, vip: Vip) {
+        self.sights.remove(&vip);
+    }
+
+    /// The move to make now, if it is time for one. `changes` counts changes of anything that the answer depends on: what
+    /// was balanced stays so until it grows.
+    pub fn rebalance<'a>(
+        &mut self,
+        changes: u64,
+        nodes: BTreeSet<NodeName>,
+        placements: impl Iterator<Item = Placement<'a>> + Clone,
+        choices: impl Fn(Vip) -> Vec<&'a NodeName>,
+        now: Instant,
+    ) -> Option<Move> {
+        if nodes != self.nodes {
+            self.nodes = nodes;
+            self.rest(now);
+        }
+        if self.balanced == Some(changes) {
+            return None;
+        }
+        if self.rest_until.is_some_and(|end| now < end) {
+            self.due = self.rest_until;
+            return None;
+        }
+        // One thing after another: addresses on their way somewhere count nowhere yet.
+        let under_way = |placement: Placement<'_>| {
+            placement.at.is_some_and(|at| placement.preferred.is_some_and(|preferred| *preferred != at.node))
+        };
+        self.rest(now);
+        if placements.clone().any(|placement| !placement.pinned && under_way(placement)) {
+            return None;
+        }
+        let found = next_move(placements, choices);
+        if found.is_none() {
+            self.balanced = Some(changes);
+            self.due = None;
+        }
+        found
+    }
+
+    fn rest(&mut self, now: Instant) {
+        self.balanced = None;
+        self.rest_until = now.checked_add(PACE);
+        self.due = self.rest_until;
+    }
+
+    /// When the first thing after this moment is due although nothing happens.
+    pub fn next_due(&self, after: Instant) -> Option<Instant> {
+        let wishes = self.sights.values().filter_map(|sight| sight.due);
+        wishes.chain(self.due).filter(|due| *due > after).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;
