@@ -90,7 +90,7 @@ pub struct Move {
 ///
 /// While all addresses have the same choices, following this to its end makes no move too many.
 pub fn next_move<'a>(
-    placements: impl Iterator<Item = Placement<'a>> + Clone,
+    placements: &(impl Iterator<Item = Placement<'a>> + Clone),
     choices: impl Fn(Vip) -> Vec<&'a NodeName>,
 ) -> Option<Move> {
     let loads = Loads::of(placements.clone());
@@ -167,7 +167,7 @@ impl Balancer {
         &mut self,
         changes: u64,
         nodes: BTreeSet<NodeName>,
-        placements: impl Iterator<Item = Placement<'a>> + Clone,
+        placements: &(impl Iterator<Item = Placement<'a>> + Clone),
         choices: impl Fn(Vip) -> Vec<&'a NodeName>,
         now: Instant,
     ) -> Option<Move> {
