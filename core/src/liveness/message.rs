@@ -4,7 +4,7 @@ use super::Profile;
 use crate::address::Vip;
 use crate::names::NodeName;
 
-/// One run of a speaker's process: a number drawn at random when it starts. Lives have no order; which of two is the
+/// One run of a speaker's process: a number other than 0 drawn at random when it starts. Lives have no order; which of two is the
 /// present one shows in who echoes what was said just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Life(pub u64);
@@ -16,6 +16,11 @@ pub struct Incarnation {
     pub life: Life,
     /// How often it has refuted that it is dead.
     pub refutation: u32,
+}
+
+impl Incarnation {
+    /// Stands for a node that the speaker has never heard. No life has this number.
+    pub const UNHEARD: Self = Self { life: Life(0), refutation: 0 };
 }
 
 /// The last thing that the sender has heard from the receiver. It proves that what carries it was said after that, and that
@@ -70,8 +75,13 @@ pub struct Envelope {
 pub enum Body {
     /// Nothing.
     Beat,
-    /// These nodes are dead. At most [`Body::MOST`].
+    /// These nodes are dead: others agree, or the gateway's answer bears it out. At most [`Body::MOST`].
     Dead(Vec<Obituary>),
+    /// These nodes' speakers have ended: their kernels refuse beats. At most [`Body::MOST`].
+    Gone(Vec<Obituary>),
+    /// These nodes' speakers have been silent for [`Standing::STARVATION`](super::Standing::STARVATION), but their kernels
+    /// answer. At most [`Body::MOST`].
+    Starved(Vec<Obituary>),
     /// Is this node alive? See for yourself and tell me.
     Query(Obituary),
     /// The answer.

@@ -21,6 +21,11 @@ pub fn score(vip: Vip, node: &NodeName) -> u64 {
     finalise(fnv1a(address, node.as_str().as_bytes()))
 }
 
+/// The place of a node on a ring of nodes.
+pub(crate) fn position(node: &NodeName) -> u64 {
+    finalise(fnv1a(OFFSET_BASIS, node.as_str().as_bytes()))
+}
+
 fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
