@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub services: BTreeMap<ServiceKey, Arc<ServiceRequest>>,
     /// Every address in use.
     pub ledger: BTreeMap<Vip, LedgerEntry>,
+    /// Addresses that nobody answered for when speakers asked lately. They are given out before others.
+    pub silent: BTreeSet<Vip>,
+    /// Addresses that somebody else on the network answers for. They are given out after all others.
+    pub occupied: BTreeSet<Vip>,
 }
 
 /// What should be.
@@ -191,6 +195,9 @@ pub enum OutsidePool {
 ///   only once it has left the ledger: the caller makes sure that its Service is really gone.
 /// - Requested addresses are given out before others, Services in the order of their keys, the lowest free address
 ///   first: the same snapshot always has the same plan, and planning again from a plan changes nothing.
+/// - Of the [`UPCOMING`] lowest free addresses of a pool, one that was found silent goes before the others. One that
+///   somebody else answers for goes last, and a Service that got such a one without asking for it, and doesn't show it
+///   yet, gets another.
 /// - A Service that asks for another address or pool keeps what it has until it can have what it asks for.
 pub fn plan(snapshot: &Snapshot) -> Plan {
     planner::Planner::new(snapshot).plan()
@@ -199,7 +206,10 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
 mod planner;
 mod refusal;
 mod territory;
+mod upcoming;
 mod vacancy;
+
+pub use upcoming::{UPCOMING, upcoming};
 
 #[cfg(test)]
 mod tests;

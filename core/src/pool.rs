@@ -23,6 +23,8 @@ pub struct Pool {
     pub namespace_selector: Option<Selector>,
     /// Namespaces admitted by name; empty admits all.
     pub namespaces: BTreeSet<Namespace>,
+    /// Whether the network is asked for its addresses before they are used.
+    pub probed: bool,
 }
 
 impl Pool {

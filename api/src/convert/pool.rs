@@ -1,6 +1,6 @@
 //! `AddressPool` to and from what allocation knows of a pool.
 
-use crate::address_pool::{AddressCounts, AddressPool, AddressPoolStatus};
+use crate::address_pool::{AddressCounts, AddressPool, AddressPoolStatus, ProbePolicy};
 use herald_core::address::RangeError;
 use herald_core::allocation::{Counts, PoolReport};
 use herald_core::names::Namespace;
@@ -34,6 +34,7 @@ pub fn pool(object: &AddressPool) -> Result<Pool, PoolError> {
         service_selector: spec.service_selector.as_ref().map(Into::into),
         namespace_selector: spec.namespace_selector.as_ref().map(Into::into),
         namespaces: spec.namespaces.iter().map(Namespace::new).collect(),
+        probed: spec.probe == ProbePolicy::BeforeUse,
     })
 }
 
@@ -67,7 +68,7 @@ mod tests {
     #[test]
     fn a_pool_of_five_lines_has_the_documented_defaults() {
         let pool = pool(&object(json!({ "addresses": ["192.0.2.0/24", "2001:db8::/64"] }))).unwrap();
-        assert_eq!((pool.name.as_str(), pool.priority, pool.auto_assign), ("lan", 100, true));
+        assert_eq!((pool.name.as_str(), pool.priority, pool.auto_assign, pool.probed), ("lan", 100, true, true));
         assert_eq!(pool.ranges.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.0/24", "2001:db8::/64"]);
         assert_eq!((pool.service_selector, pool.namespace_selector, pool.namespaces.len()), (None, None, 0));
     }

@@ -2,7 +2,7 @@
 
 use super::refusal::{Exclusions, Request};
 use super::territory::Territory;
-use super::vacancy::Vacancies;
+use super::vacancy::{Network, Vacancies};
 use super::{Counts, Holder, LedgerEntry, Outcome, OutsidePool, Plan, PoolReport, Refusal, Snapshot};
 use crate::address::{Family, Vip};
 use crate::names::{PoolName, ServiceKey};
@@ -159,7 +159,8 @@ impl<'a> Planner<'a> {
             .iter()
             .copied()
             .filter(|family| {
-                !requested(*family) && grants.get(family).is_none_or(|grant| !self.is_asked_for(service, grant))
+                let does = |grant| self.is_asked_for(service, grant) && !self.is_spoiled(service, grant);
+                !requested(*family) && !grants.get(family).is_some_and(does)
             })
             .collect();
         if lacking.is_empty() {
@@ -170,10 +171,13 @@ impl<'a> Planner<'a> {
         let common = candidates.iter().find(|pool| lacking.iter().all(|family| self.vacancy(pool, *family).is_some()));
         let first = partner.or_else(|| common.cloned());
         for family in lacking {
-            let found =
-                first.iter().chain(&candidates).find_map(|pool| Some((self.vacancy(pool, family)?, pool.clone())));
+            let order: Vec<_> = first.iter().chain(&candidates).collect();
+            let found = self.find(&order, family);
             let optional = service.families.first() != Some(&family) && !service.require_all_families;
+            let spoiled = grants.get(&family).is_some_and(|grant| self.is_asked_for(service, grant));
             match found {
+                // It keeps the one that it has until there is one that nobody answers for.
+                found if spoiled && found.as_ref().is_none_or(|(vip, _)| self.snapshot.occupied.contains(vip)) => {}
                 Some(grant) => {
                     grants.insert(family, grant);
                 }
@@ -190,6 +194,11 @@ impl<'a> Planner<'a> {
     fn is_asked_for(&self, service: &ServiceRequest, (vip, pool): &(Vip, PoolName)) -> bool {
         let asked = |pool: &PoolName| service.pools.iter().any(|asked| asked == pool.as_str());
         service.pools.is_empty() || asked(pool) || self.territory.pool_of(*vip).is_some_and(asked)
+    }
+
+    /// Whether somebody else answers for an address that the Service neither asked for nor shows.
+    fn is_spoiled(&self, service: &ServiceRequest, (vip, _): &(Vip, PoolName)) -> bool {
+        self.snapshot.occupied.contains(vip) && !service.published.contains(vip) && !service.addresses.contains(vip)
     }
 
     /// The pools to look into, in this order; and why not into the others.
@@ -209,8 +218,20 @@ impl<'a> Planner<'a> {
         (candidates, exclusions)
     }
 
+    /// The next address from the first of the pools that has one, if possible one that nobody answers for.
+    fn find(&mut self, pools: &[&PoolName], family: Family) -> Option<(Vip, PoolName)> {
+        let occupied = &self.snapshot.occupied;
+        let mut vacancies = pools.iter().filter_map(|pool| Some((self.vacancy(pool, family)?, (*pool).clone())));
+        let first = vacancies.next()?;
+        if !occupied.contains(&first.0) {
+            return Some(first);
+        }
+        vacancies.find(|(vip, _)| !occupied.contains(vip)).or(Some(first))
+    }
+
     fn vacancy(&mut self, pool: &PoolName, family: Family) -> Option<Vip> {
-        self.vacancies.next(&self.territory, pool, family)
+        let network = Network { silent: &self.snapshot.silent, occupied: &self.snapshot.occupied };
+        self.vacancies.next(&self.territory, pool, family, network)
     }
 
     fn commit(&mut self, service: &ServiceRequest, grants: &Grants, refusal: Option<Refusal>) {

@@ -2,6 +2,7 @@ use super::*;
 use crate::service::Protocol;
 
 mod families;
+mod network;
 mod properties;
 mod reference;
 mod sentences;
@@ -27,6 +28,7 @@ impl Cluster {
             service_selector: None,
             namespace_selector: None,
             namespaces: BTreeSet::new(),
+            probed: true,
         };
         self.0.pools.insert(name.into(), pool);
         self.0.pools.get_mut(&PoolName::new(name)).unwrap()

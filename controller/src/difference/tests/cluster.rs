@@ -56,6 +56,7 @@ impl Cluster {
             service_selector: None,
             namespace_selector: None,
             namespaces: BTreeSet::new(),
+            probed: true,
         };
         let reader = Reader { class: Arc::new(class), finalizer: finalizer.then(|| Arc::from(FINALIZER)) };
         Self { services: BTreeMap::new(), vips: BTreeMap::new(), pool, reader, version: 0 }

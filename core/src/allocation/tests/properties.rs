@@ -34,6 +34,7 @@ fn any_pool() -> impl Strategy<Value = Pool> {
             service_selector,
             namespace_selector: None,
             namespaces,
+            probed: true,
         },
     )
 }
@@ -87,11 +88,14 @@ fn any_cluster() -> impl Strategy<Value = Cluster> {
     let pools = prop::collection::vec(any_pool(), 0..4);
     let services = prop::collection::vec(any_service(), 0..6);
     let ledger = prop::collection::btree_map(any_vip(), any_entry(), 0..6);
-    (pools, services, ledger).prop_map(|(pools, services, ledger)| {
+    let [silent, occupied] = [0..3, 0..4].map(|size| prop::collection::btree_set(any_vip(), size));
+    (pools, services, ledger, silent, occupied).prop_map(|(pools, services, ledger, silent, occupied)| {
         Cluster(Snapshot {
             pools: pools.into_iter().map(|pool| (pool.name.clone(), pool)).collect(),
             services: services.into_iter().map(|service| (service.key.clone(), Arc::new(service))).collect(),
             ledger,
+            silent,
+            occupied,
             ..Snapshot::default()
         })
     })
@@ -146,8 +150,10 @@ proptest! {
         for _ in 0..12 {
             let after = cluster.step();
             for (key, outcome) in &before.services {
-                let stays = outcome.refusal.is_some()
-                    || outcome.addresses.iter().all(|address| after.services[key].addresses.contains(address));
+                let stays = |address: &(Vip, PoolName)| {
+                    after.services[key].addresses.contains(address) || cluster.0.occupied.contains(&address.0)
+                };
+                let stays = outcome.refusal.is_some() || outcome.addresses.iter().all(stays);
                 prop_assert!(stays, "{} had {:?} and has {:?}", key, outcome, after.services[key]);
             }
             if after == before {

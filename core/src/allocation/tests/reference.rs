@@ -47,19 +47,21 @@ fn decide_one(
     }
     let pools = candidates(snapshot, service);
     let free = |pool: &Pool, family: Family| {
-        all_of(pool).find(|vip| {
-            vip.family() == family
-                && owner(snapshot, *vip) == Some(&pool.name)
-                && !taken.contains(vip)
-                && !avoid.contains(vip)
-        })
+        let is_free = |vip: &Vip| vip.family() == family && !taken.contains(vip) && !avoid.contains(vip);
+        next_of(snapshot, pool, is_free)
+    };
+    let spoiled = |vip: &Vip| {
+        snapshot.occupied.contains(vip) && !service.published.contains(vip) && !service.addresses.contains(vip)
     };
     let lacking: Vec<Family> = service
         .families
         .iter()
         .copied()
         .filter(|family| !service.addresses.iter().any(|vip| vip.family() == *family))
-        .filter(|family| gets.get(family).is_none_or(|vip| !from_pools_asked_for(snapshot, service, *vip)))
+        .filter(|family| {
+            let keeps = |vip: &Vip| from_pools_asked_for(snapshot, service, *vip) && !spoiled(vip);
+            !gets.get(family).is_some_and(keeps)
+        })
         .collect();
     let partner = gets
         .values()
@@ -67,7 +69,9 @@ fn decide_one(
         .find_map(|name| pools.iter().find(|pool| Some(&pool.name) == name.as_ref()));
     let common = pools.iter().find(|pool| lacking.iter().all(|family| free(pool, *family).is_some()));
     for family in &lacking {
-        match partner.or(common).into_iter().chain(&pools).find_map(|pool| free(pool, *family)) {
+        let kept = gets.get(family).copied().filter(|vip| from_pools_asked_for(snapshot, service, *vip));
+        let found = partner.or(common).into_iter().chain(&pools).filter_map(|pool| free(pool, *family));
+        match best(snapshot, kept, found) {
             Some(vip) => drop(gets.insert(*family, vip)),
             None if gets.contains_key(family) || service.require_all_families || service.families[0] == *family => {
                 refused.insert(*family, why_nothing(snapshot, &pools, *family));
@@ -79,6 +83,26 @@ fn decide_one(
         gets = held;
     }
     (in_order(&gets), service.families.iter().find_map(|family| refused.get(family).copied()))
+}
+
+/// What a pool gives out next, of what is free.
+fn next_of(snapshot: &Snapshot, pool: &Pool, is_free: impl Fn(&Vip) -> bool) -> Option<Vip> {
+    let mut free: Vec<Vip> = Vec::new();
+    for vip in all_of(pool).filter(|vip| owner(snapshot, *vip) == Some(&pool.name) && is_free(vip)) {
+        if !free.contains(&vip) {
+            free.push(vip);
+        }
+    }
+    let silent = free.iter().take(UPCOMING).find(|vip| snapshot.silent.contains(vip));
+    let unanswered = free.iter().find(|vip| !snapshot.occupied.contains(vip));
+    silent.or(unanswered).or_else(|| free.first()).copied()
+}
+
+/// The first that nobody answers for, else what the Service has, else the first.
+fn best(snapshot: &Snapshot, kept: Option<Vip>, found: impl Iterator<Item = Vip>) -> Option<Vip> {
+    let found: Vec<_> = found.collect();
+    let good = found.iter().find(|vip| !snapshot.occupied.contains(vip)).copied();
+    good.or(kept).or_else(|| found.first().copied())
 }
 
 fn held(snapshot: &Snapshot, service: &ServiceRequest, family: Family) -> Option<Vip> {
