@@ -6,6 +6,7 @@
 //! | what may stand in a pool, and is an address in it? | [`address`], [`pool`] |
 //! | which address does a Service get, or why none? | [`allocation`] |
 //! | which nodes are alive? | [`liveness`] |
+//! | who has claimed which address? | [`claims`] |
 //! | which node announces an address? | [`ownership`] |
 //! | what does this node do about an address, moment by moment? | [`member`] |
 //! | which node should an address be on, for balance? | [`balance`] |
@@ -28,6 +29,7 @@
 pub mod address;
 pub mod allocation;
 pub mod announce;
+pub mod claims;
 pub mod balance;
 pub mod diff;
 pub mod link;

@@ -9,7 +9,7 @@ mod hash;
 mod unowned;
 
 pub use advertisement::{Advertisement, InterfacePattern, Preference};
-pub(crate) use hash::position;
+pub(crate) use hash::{mingle, position};
 pub use hash::score;
 pub use unowned::{Bar, Unowned};
 

@@ -26,6 +26,11 @@ pub(crate) fn position(node: &NodeName) -> u64 {
     finalise(fnv1a(OFFSET_BASIS, node.as_str().as_bytes()))
 }
 
+/// A hash with a number mixed in.
+pub(crate) const fn mingle(hash: u64, number: u64) -> u64 {
+    finalise(hash ^ finalise(number.wrapping_add(OFFSET_BASIS)))
+}
+
 fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
