@@ -38,7 +38,7 @@ pub struct Placement<'a> {
 
 impl<'a> Placement<'a> {
     /// Where it counts.
-    fn node(&self) -> Option<&'a NodeName> {
+    pub fn node(&self) -> Option<&'a NodeName> {
         self.at.map(|claim| &claim.node).or(self.preferred)
     }
 }
@@ -61,6 +61,14 @@ impl Loads {
             Some(load) => *load = load.saturating_add(1),
             None => _ = self.0.insert(node.clone(), 1),
         }
+    }
+
+    /// Counts one less.
+    pub fn remove(&mut self, node: &NodeName) {
+        if let Some(load) = self.0.get_mut(node) {
+            *load = load.saturating_sub(1);
+        }
+        self.0.retain(|_, load| *load > 0);
     }
 
     fn get(&self, node: &NodeName) -> usize {
@@ -108,19 +116,21 @@ pub fn next_move<'a>(
     })
 }
 
-/// What is remembered of an address with a wish.
+/// An address that is not where the ledger wishes it.
 #[derive(Clone, Debug)]
-struct Sight {
-    epoch: u64,
-    preferred: NodeName,
-    /// When the wish is to be taken back, while it differs from where the address is.
+struct Stray {
+    /// Where it is.
+    at: NodeName,
+    /// It went there after the wish was made.
+    moved: bool,
+    /// When the wish is to be taken back; `None` = not seen by a pass yet.
     due: Option<Instant>,
 }
 
 /// Paces moves, and lets wishes follow.
 #[derive(Debug, Default)]
 pub struct Balancer {
-    sights: BTreeMap<Vip, Sight>,
+    strays: BTreeMap<Vip, Stray>,
     /// The nodes that run, as of the last pass.
     nodes: BTreeSet<NodeName>,
     /// No move before.
@@ -132,33 +142,38 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// The node that the ledger should name for the address instead of the one it names: where a takeover brought it, or
-    /// where it stayed although another was wished for.
-    pub fn follow<'a>(&mut self, placement: Placement<'a>, now: Instant) -> Option<&'a NodeName> {
-        let (Some(at), Some(preferred), false) = (placement.at, placement.preferred, placement.pinned) else {
-            self.sights.remove(&placement.vip);
-            return None;
+    /// Takes note that the record of an address has changed.
+    pub fn observe(&mut self, before: Option<Placement<'_>>, after: Placement<'_>) {
+        let vip = after.vip;
+        let (Some(at), Some(preferred), false) = (after.at, after.preferred, after.pinned) else {
+            return self.forget(vip);
         };
-        let fresh = || Sight { epoch: at.epoch, preferred: preferred.clone(), due: None };
-        let sight = self.sights.entry(placement.vip).or_insert_with(fresh);
-        let moved = sight.epoch != at.epoch;
         if at.node == *preferred {
-            *sight = fresh();
-            return None;
+            return self.forget(vip);
         }
-        if moved {
-            sight.due = Some(now);
-        } else if sight.due.is_none() || sight.preferred != *preferred {
-            sight.due = now.checked_add(PATIENCE);
+        let moved = before.and_then(|before| before.at).is_some_and(|before| before.epoch != at.epoch);
+        let wished = before.is_none_or(|before| before.preferred != after.preferred);
+        if moved || wished || !self.strays.contains_key(&vip) {
+            self.strays.insert(vip, Stray { at: at.node.clone(), moved, due: None });
         }
-        sight.epoch = at.epoch;
-        sight.preferred = preferred.clone();
-        sight.due.is_some_and(|due| due <= now).then_some(&at.node)
     }
 
     /// Forgets an address that is gone.
     pub fn forget(&mut self, vip: Vip) {
-        self.sights.remove(&vip);
+        self.strays.remove(&vip);
+    }
+
+    /// The nodes that the ledger should name for addresses instead of those it names: where a takeover brought them, or
+    /// where they stayed although another was wished for.
+    pub fn follow(&mut self, now: Instant) -> Vec<(Vip, NodeName)> {
+        let mut due = Vec::new();
+        for (vip, stray) in &mut self.strays {
+            let patience = if stray.moved { Duration::ZERO } else { PATIENCE };
+            if *stray.due.get_or_insert(now.checked_add(patience).unwrap_or(now)) <= now {
+                due.push((*vip, stray.at.clone()));
+            }
+        }
+        due
     }
 
     /// The move to make now, if it is time for one. `changes` counts changes of anything that the answer depends on: what
@@ -182,12 +197,9 @@ impl Balancer {
             self.due = self.rest_until;
             return None;
         }
-        // One thing after another: addresses on their way somewhere count nowhere yet.
-        let under_way = |placement: Placement<'_>| {
-            placement.at.is_some_and(|at| placement.preferred.is_some_and(|preferred| *preferred != at.node))
-        };
         self.rest(now);
-        if placements.clone().any(|placement| !placement.pinned && under_way(placement)) {
+        // One thing after another: an address on its way somewhere counts nowhere yet.
+        if !self.strays.is_empty() {
             return None;
         }
         let found = next_move(placements, choices);
@@ -206,7 +218,7 @@ impl Balancer {
 
     /// When the first thing after this moment is due although nothing happens.
     pub fn next_due(&self, after: Instant) -> Option<Instant> {
-        let wishes = self.sights.values().filter_map(|sight| sight.due);
+        let wishes = self.strays.values().filter_map(|stray| stray.due);
         wishes.chain(self.due).filter(|due| *due > after).min()
     }
 }

@@ -206,14 +206,21 @@ fn nothing_moves_for_balance_until_the_nodes_have_been_the_same_for_a_while() {
     assert!(rebalance(&mut balancer, 9, 2, &table, now + PACE.mul_f32(0.1)).is_some());
 }
 
+/// What the balancer is told when the record of an address changes.
+fn change(balancer: &mut Balancer, table: &mut Table, change: impl FnOnce(&mut Entry)) {
+    let before = table.clone();
+    change(&mut table.0[0]);
+    balancer.observe(before.placements().next(), table.placements().next().unwrap());
+}
+
 #[test]
 fn nothing_moves_for_balance_while_another_address_is_on_its_way() {
     let mut table = Table::with(&[4, 0]);
-    table.0[0].preferred = Some(node(1));
     let (mut balancer, now) = (Balancer::default(), start());
+    change(&mut balancer, &mut table, |entry| entry.preferred = Some(node(1)));
     assert_eq!(rebalance(&mut balancer, 1, 2, &table, now), None);
     assert_eq!(rebalance(&mut balancer, 1, 2, &table, now + PACE), None);
-    table.0[0].pinned = true;
+    change(&mut balancer, &mut table, |entry| entry.pinned = true);
     let order = rebalance(&mut balancer, 2, 2, &table, now + PACE * 2);
     assert_ne!(order.expect("a pinned one that can't go holds nothing up").vip, vip(0));
 }
@@ -222,32 +229,40 @@ fn nothing_moves_for_balance_while_another_address_is_on_its_way() {
 fn the_wish_follows_a_takeover_at_once_and_never_asks_for_the_way_back() {
     let mut table = Table::with(&[1, 0]);
     let (mut balancer, now) = (Balancer::default(), start());
-    let mut follow = |table: &Table, now| balancer.follow(table.placements().next().unwrap(), now).cloned();
-    assert_eq!(follow(&table, now), None);
-    table.0[0].at = Some(Claim { epoch: 2, node: node(1) });
-    assert_eq!(follow(&table, now), Some(node(1)));
-    assert_eq!(follow(&table, now), Some(node(1)), "until it is written");
-    table.0[0].preferred = Some(node(1));
-    assert_eq!(follow(&table, now), None);
-    assert_eq!(follow(&table, now + PATIENCE * 2), None);
+    balancer.observe(None, table.placements().next().unwrap());
+    assert_eq!(balancer.follow(now), []);
+    change(&mut balancer, &mut table, |entry| entry.at = Some(Claim { epoch: 2, node: node(1) }));
+    assert_eq!(balancer.follow(now), [(vip(0), node(1))]);
+    change(&mut balancer, &mut table, |_| {});
+    assert_eq!(balancer.follow(now), [(vip(0), node(1))], "until it is written");
+    change(&mut balancer, &mut table, |entry| entry.preferred = Some(node(1)));
+    assert_eq!(balancer.follow(now + PATIENCE * 2), []);
 }
 
 #[test]
 fn a_wish_has_time_to_be_fulfilled_and_is_taken_back_when_it_is_not() {
     let mut table = Table::with(&[1, 0]);
     let (mut balancer, now) = (Balancer::default(), start());
-    table.0[0].preferred = Some(node(1));
-    let placement =
-        |table: &Table, balancer: &mut Balancer, now| balancer.follow(table.placements().next().unwrap(), now).cloned();
-    assert_eq!(placement(&table, &mut balancer, now), None);
+    change(&mut balancer, &mut table, |entry| entry.preferred = Some(node(1)));
+    assert_eq!(balancer.follow(now), []);
     assert_eq!(balancer.next_due(now), Some(now + PATIENCE));
-    assert_eq!(placement(&table, &mut balancer, now + PATIENCE), Some(node(0)));
-    let mut pinned = table.clone();
-    pinned.0[0].pinned = true;
-    assert_eq!(placement(&pinned, &mut balancer, now + PATIENCE * 2), None, "what a person has chosen stays");
+    assert_eq!(balancer.follow(now + PATIENCE), [(vip(0), node(0))]);
+    change(&mut balancer, &mut table, |entry| entry.preferred = Some(node(2)));
+    assert_eq!(balancer.follow(now + PATIENCE), [], "another wish has its own time");
+    change(&mut balancer, &mut table, |entry| entry.pinned = true);
+    assert_eq!(balancer.follow(now + PATIENCE * 3), [], "what a person has chosen stays");
     assert_eq!(balancer.next_due(now), None);
-    table.0[0].at = Some(Claim { epoch: 2, node: node(1) });
-    assert_eq!(placement(&table, &mut balancer, now + PATIENCE * 3), None);
+}
+
+#[test]
+fn a_process_that_knows_nothing_yet_leaves_a_wish_its_time() {
+    let mut table = Table::with(&[1, 0]);
+    table.0[0].preferred = Some(node(1));
+    let (mut balancer, now) = (Balancer::default(), start());
+    balancer.observe(None, table.placements().next().unwrap());
+    assert_eq!(balancer.follow(now), []);
+    change(&mut balancer, &mut table, |entry| entry.at = Some(Claim { epoch: 2, node: node(1) }));
+    assert_eq!(balancer.follow(now + PATIENCE), [], "it was fulfilled");
 }
 
 #[test]
