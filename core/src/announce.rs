@@ -30,6 +30,7 @@ use crate::address::Vip;
 use crate::link::{Link, Links};
 use crate::mac::MacAddr;
 use crate::names::IfIndex;
+use defence::Rival;
 use segment::{Segment, Standing};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -81,19 +82,31 @@ impl Announcements {
     }
 }
 
+/// Puts a value in place of another; nothing is as good as no value. Says whether there was one.
+fn replace(map: &mut BTreeMap<Vip, BTreeSet<IfIndex>>, vip: Vip, links: BTreeSet<IfIndex>) -> bool {
+    if links.is_empty() { map.remove(&vip).is_some() } else { map.insert(vip, links).is_some() }
+}
+
 /// Answers for and announces the VIPs of one node on all its interfaces.
 #[derive(Debug)]
 pub struct Announcer {
     config: Config,
     announcements: Announcements,
     segments: BTreeMap<IfIndex, Segment>,
+    members: BTreeSet<MacAddr>,
     effects: VecDeque<Effect>,
 }
 
 impl Announcer {
     /// An announcer that has nothing to say yet.
     pub fn new(config: Config) -> Self {
-        Self { config, announcements: Announcements::default(), segments: BTreeMap::new(), effects: VecDeque::new() }
+        Self {
+            config,
+            announcements: Announcements::default(),
+            segments: BTreeMap::new(),
+            members: BTreeSet::new(),
+            effects: VecDeque::new(),
+        }
     }
 
     /// Takes note of what to announce. VIPs no longer owned fall silent at once, newly owned ones are announced, others
@@ -115,6 +128,50 @@ impl Announcer {
             }
         }
         self.go_on(now);
+    }
+
+    /// Changes what this node is to one VIP: where it is the owner, and where it may be next. What is to be said because of
+    /// that leaves with the next [`Announcer::handle_timeout`], so that of many VIPs the most wanted come first.
+    pub fn place(&mut self, vip: Vip, owned: BTreeSet<IfIndex>, candidates: BTreeSet<IfIndex>) {
+        let links: BTreeSet<IfIndex> =
+            self.announcements.links_of(vip).chain(owned.iter().copied()).chain(candidates.iter().copied()).collect();
+        let was_owned = replace(&mut self.announcements.owned, vip, owned);
+        replace(&mut self.announcements.candidates, vip, candidates);
+        for link in links {
+            if let Some(segment) = self.segments.get_mut(&link) {
+                segment.place(vip, self.announcements.standing(vip, link), &mut self.effects);
+            }
+        }
+        if was_owned && !self.announcements.owned.contains_key(&vip) {
+            self.effects.push_back(Effect::Report(Event::Withdrawn { vip }));
+        }
+    }
+
+    /// Takes note of the Ethernet addresses of the cluster's other nodes. They settle among themselves whose a VIP is, and
+    /// whoever it is may have to say so more than once; anybody else is contradicted once.
+    pub fn set_members(&mut self, members: BTreeSet<MacAddr>) {
+        self.members = members;
+    }
+
+    /// Announces a VIP again where this node is its owner, from the beginning of the schedule.
+    pub fn announce_again(&mut self, vip: Vip, now: Instant) {
+        for segment in self.segments.values_mut() {
+            segment.announce_again(vip);
+        }
+        self.go_on(now);
+    }
+
+    /// Another member has claimed a VIP of this node in vain, and has perhaps announced it: it is announced again, a little
+    /// later than its frames can be.
+    pub fn contend(&mut self, vip: Vip, now: Instant) {
+        for segment in self.segments.values_mut() {
+            segment.contend(vip, now);
+        }
+    }
+
+    /// Whether it is a gateway that answers for an address which it can route (proxy ARP): that says nothing about who has it.
+    pub fn is_by_proxy(&self, link: IfIndex, claim: &Claim) -> bool {
+        self.segments.get(&link).is_some_and(|segment| segment.is_by_proxy(claim))
     }
 
     /// Takes note of the node's interfaces. One that appears, gets its carrier back or changes its MAC address is told
@@ -167,7 +224,10 @@ impl Announcer {
             return Verdict::Unconcerned;
         }
         match self.segments.get_mut(&link) {
-            Some(segment) => segment.handle_claim(claim, now, &mut self.effects),
+            Some(segment) => {
+                let rival = if self.members.contains(&claim.mac) { Rival::Member } else { Rival::Stranger };
+                segment.handle_claim(claim, rival, now, &mut self.effects)
+            }
             None => Verdict::Unconcerned,
         }
     }

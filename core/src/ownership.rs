@@ -6,11 +6,13 @@
 
 mod advertisement;
 mod hash;
+mod succession;
 mod unowned;
 
 pub use advertisement::{Advertisement, InterfacePattern, Preference};
-pub(crate) use hash::{mingle, position};
 pub use hash::score;
+pub(crate) use hash::{mingle, position};
+pub use succession::{Fitness, can_announce, succession};
 pub use unowned::{Bar, Unowned};
 
 use crate::address::Vip;
@@ -115,26 +117,16 @@ pub struct View {
 
 /// The node that must announce the address now.
 ///
-/// The claimant stays while it is a candidate. Else the candidate that the advertisements prefer most, and among
-/// equals the one with the highest [`score`].
+/// The claimant stays while it is a candidate. Else the first of the [`succession`].
 ///
 /// # Errors
 /// Why no node is a candidate.
 pub fn owner<'v>(subject: &Subject, view: &'v View) -> Result<&'v NodeName, Unowned> {
-    let Some(terms) = Terms::of(subject, &view.advertisements) else {
-        return Err(Unowned::NotAdvertised { pool: subject.pool.clone() });
-    };
-    let claimant = subject.claim.as_ref().and_then(|claim| view.nodes.get_key_value(&claim.node));
-    if let Some((name, node)) = claimant
-        && is_candidate(subject, &terms, name, node)
-    {
-        return Ok(name);
-    }
-    let candidates = view.nodes.iter().filter(|(name, node)| is_candidate(subject, &terms, name, node));
-    candidates
-        .max_by_key(|(name, node)| (terms.weight(node), score(subject.vip, name), Reverse(*name)))
-        .map(|(name, _)| name)
-        .ok_or_else(|| unowned::explain(subject, &terms, view))
+    let candidates = succession(subject, view, |_, node| Fitness::told(node))?;
+    let claimant = subject.claim.as_ref().map(|claim| &claim.node);
+    let stays = candidates.iter().find(|candidate| Some(**candidate) == claimant);
+    let no_speaker = || Unowned::NoSpeaker;
+    stays.or_else(|| candidates.first()).copied().ok_or_else(no_speaker)
 }
 
 /// The nodes that addresses like this one are spread over: of the candidates that stay, those that the advertisements
@@ -168,10 +160,7 @@ pub fn reporter(vip: Vip, view: &View) -> Option<&NodeName> {
 }
 
 fn is_candidate(subject: &Subject, terms: &Terms<'_>, name: &NodeName, node: &Node) -> bool {
-    node.speaker
-        && node.bar.is_none()
-        && subject.endpoints.as_ref().is_none_or(|nodes| nodes.contains(name))
-        && terms.interfaces(subject.vip, node).next().is_some()
+    node.speaker && node.bar.is_none() && succession::has_what_it_takes(subject, terms, name, node)
 }
 
 #[cfg(test)]

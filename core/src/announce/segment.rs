@@ -7,7 +7,7 @@ mod sending;
 use super::Config;
 use super::asker::{Asker, Askers, share};
 use super::bucket::Bucket;
-use super::defence::Defence;
+use super::defence::{Defence, Rival};
 use super::message::{Claim, Effect, Event, Frame, Question, Verdict};
 use super::pace::{Class, Pace};
 use crate::address::{Family, Vip};
@@ -219,9 +219,18 @@ impl Segment {
     }
 
     /// Watches for others that claim a VIP owned here, and plans the defence.
-    pub(crate) fn handle_claim(&mut self, claim: Claim, now: Instant, effects: &mut VecDeque<Effect>) -> Verdict {
+    pub(crate) fn handle_claim(
+        &mut self,
+        claim: Claim,
+        rival: Rival,
+        now: Instant,
+        effects: &mut VecDeque<Effect>,
+    ) -> Verdict {
         if self.link.gateways.contains(&claim.address) {
             self.gateway_macs.insert(claim.address, claim.mac);
+            return Verdict::Unconcerned;
+        }
+        if self.is_by_proxy(&claim) {
             return Verdict::Unconcerned;
         }
         let Some((vip, presence)) = Vip::new(claim.address)
@@ -231,18 +240,33 @@ impl Segment {
         else {
             return Verdict::Unconcerned;
         };
-        // A router with proxy ARP answers for whatever it can route: that takes nothing away from us. But the next hop of
-        // a route may also be another node of the cluster, which announces what it has taken over.
-        if !claim.unasked && self.gateway_macs.values().any(|gateway| *gateway == claim.mac) {
-            return Verdict::Unconcerned;
-        }
         if presence.defence.is_news(now) {
             effects.push_back(Effect::Report(Event::Rival { vip, link: self.link.index, mac: claim.mac }));
         }
-        if let Some(due) = presence.defence.handle_rival(now) {
+        if let Some(due) = presence.defence.handle_rival(rival, now) {
             self.queues.plan_defence(due, vip);
         }
         Verdict::Rival
+    }
+
+    /// A router with proxy ARP answers for whatever it can route: that takes nothing away from us. But the next hop of a
+    /// route may also be another node of the cluster, which announces what it has taken over.
+    pub(crate) fn is_by_proxy(&self, claim: &Claim) -> bool {
+        !claim.unasked && self.gateway_macs.values().any(|gateway| *gateway == claim.mac)
+    }
+
+    /// Announces a VIP again if it is owned here.
+    pub(crate) fn announce_again(&mut self, vip: Vip) {
+        self.queues.to_start.extend(self.vips.get(&vip).filter(|presence| presence.owned).map(|_| vip));
+    }
+
+    /// Plans the defence of a VIP owned here against a member that may have announced it.
+    pub(crate) fn contend(&mut self, vip: Vip, now: Instant) {
+        if let Some(presence) = self.vips.get_mut(&vip).filter(|presence| presence.owned)
+            && let Some(due) = presence.defence.handle_rival(Rival::Member, now)
+        {
+            self.queues.plan_defence(due, vip);
+        }
     }
 
     /// Takes note that a VIP was announced; says whether that is news.

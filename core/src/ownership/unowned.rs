@@ -1,6 +1,6 @@
 //! Why no node announces an address, as a reason and a sentence that names what to change.
 
-use super::{Node, Subject, Terms, View};
+use super::{Fitness, Node, Subject, Terms, View};
 use crate::address::Vip;
 use crate::names::{NodeName, PoolName};
 use serde::{Deserialize, Serialize};
@@ -83,8 +83,14 @@ impl Unowned {
 const LISTED: usize = 4;
 
 /// Says why none of the nodes is a candidate: the first test in this order that leaves none.
-pub(super) fn explain(subject: &Subject, terms: &Terms<'_>, view: &View) -> Unowned {
-    let running: Vec<_> = view.nodes.iter().filter(|(_, node)| node.speaker).collect();
+pub(super) fn explain(
+    subject: &Subject,
+    terms: &Terms<'_>,
+    view: &View,
+    fitness: &impl Fn(&NodeName, &Node) -> Fitness,
+) -> Unowned {
+    let runs = |(name, node): &(&NodeName, &Node)| fitness(name, node) != Fitness::Silent;
+    let running: Vec<_> = view.nodes.iter().filter(runs).collect();
     if running.is_empty() {
         return Unowned::NoSpeaker;
     }
@@ -94,11 +100,13 @@ pub(super) fn explain(subject: &Subject, terms: &Terms<'_>, view: &View) -> Unow
     if connected.is_empty() {
         return Unowned::NoSegment { message: no_segment(subject.vip, terms, &running) };
     }
-    let admitted = |node: &Node| node.bar.is_none() && terms.interfaces(subject.vip, node).next().is_some();
-    if connected.iter().any(|(_, node)| admitted(node)) {
+    let admitted = |name: &NodeName, node: &Node| {
+        fitness(name, node) == Fitness::Fit && terms.interfaces(subject.vip, node).next().is_some()
+    };
+    if connected.iter().any(|(name, node)| admitted(name, node)) {
         return Unowned::NoLocalEndpoints;
     }
-    Unowned::NodesExcluded { message: nodes_excluded(terms, &connected) }
+    Unowned::NodesExcluded { message: nodes_excluded(terms, &connected, fitness) }
 }
 
 fn no_segment(vip: Vip, terms: &Terms<'_>, running: &[(&NodeName, &Node)]) -> String {
@@ -144,11 +152,17 @@ fn no_segment(vip: Vip, terms: &Terms<'_>, running: &[(&NodeName, &Node)]) -> St
     message
 }
 
-fn nodes_excluded(terms: &Terms<'_>, connected: &[(&NodeName, &Node)]) -> String {
-    let excluded = connected.iter().map(|(name, node)| match node.bar {
-        Some(bar) => format!("{name} {bar}"),
-        None if !terms.allow(node) => format!("{name} matches no spec.nodeSelectors of an L2Advertisement"),
-        None => format!("{name} has none of the interfaces of the L2Advertisement that allows it"),
+fn nodes_excluded(
+    terms: &Terms<'_>,
+    connected: &[(&NodeName, &Node)],
+    fitness: &impl Fn(&NodeName, &Node) -> Fitness,
+) -> String {
+    let excluded = connected.iter().map(|(name, node)| match fitness(name, node) {
+        Fitness::Barred(bar) => format!("{name} {bar}"),
+        Fitness::Unable => format!("{name} can't serve now (see kubectl describe speaker {name})"),
+        Fitness::Leaving => format!("{name} gives its addresses away (drained, or about to stop)"),
+        _ if !terms.allow(node) => format!("{name} matches no spec.nodeSelectors of an L2Advertisement"),
+        _ => format!("{name} has none of the interfaces of the L2Advertisement that allows it"),
     });
     match list(excluded) {
         Some(excluded) => format!("every node with an interface for it is excluded: {excluded}"),
