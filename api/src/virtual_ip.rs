@@ -182,9 +182,10 @@ pub struct LastMove {
     /// Why.
     pub cause: AnnouncementCause,
     /// How long nobody announced it, in seconds, such as 0.512s: from the old node's last sign of life to the new one's
-    /// first announcement; 0.000s if the new one began before the old one stopped.
+    /// first announcement; 0.000s if the new one began before the old one stopped. Absent where nobody saw it stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?s$"))]
-    pub gap: String,
+    pub gap: Option<String>,
 }
 
 /// What another node saw when it asked the network who has the address.

@@ -11,11 +11,9 @@ use herald_core::selector::Selector;
 
 /// Why the node must not announce anything; `None` = it may.
 pub fn bar(node: &Node) -> Option<Bar> {
-    let label = node.metadata.labels.as_ref().and_then(|labels| labels.get(keys::EXCLUDE_NODE_LABEL));
     if node.metadata.deletion_timestamp.is_some() {
         Some(Bar::Deletion)
-    } else if label.is_some_and(|value| parse_bool(value).unwrap_or(true)) {
-        // Anything that is no boolean excludes: the label once counted by its mere presence.
+    } else if is_labelled(node, keys::EXCLUDE_NODE_LABEL) {
         Some(Bar::Label)
     } else if node.spec.taints.iter().any(|taint| taint.key == keys::DELETION_TAINT) {
         Some(Bar::Taint)
@@ -24,6 +22,17 @@ pub fn bar(node: &Node) -> Option<Bar> {
     } else {
         None
     }
+}
+
+/// Whether somebody wants the node to give its addresses away.
+pub fn is_draining(node: &Node) -> bool {
+    is_labelled(node, keys::DRAIN_NODE_LABEL)
+}
+
+/// Anything that is no boolean counts as true: the exclusion label once counted by its mere presence.
+fn is_labelled(node: &Node, label: &str) -> bool {
+    let value = node.metadata.labels.as_ref().and_then(|labels| labels.get(label));
+    value.is_some_and(|value| parse_bool(value).unwrap_or(true))
 }
 
 /// The spellings of booleans that Kubernetes accepts in labels.
@@ -89,6 +98,9 @@ mod tests {
         {
             let metadata = json!({ "name": "n", "labels": { keys::EXCLUDE_NODE_LABEL: value } });
             assert_eq!(bar_of(&metadata, &json!({}), "True"), excluded.then_some(Bar::Label), "{value:?}");
+            let metadata = json!({ "name": "n", "labels": { keys::DRAIN_NODE_LABEL: value } });
+            let node = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
+            assert_eq!((is_draining(&node), bar(&node)), (excluded, Some(Bar::NotReady)), "{value:?}");
         }
     }
 
