@@ -5,6 +5,7 @@
 
 mod drive;
 mod frames;
+mod groups;
 
 mod metrics;
 mod socket;

@@ -1,6 +1,6 @@
 //! The announcer's loop: waits for one event, feeds it to the core, carries out what the core says.
 
-use crate::member::groups::Groups;
+use super::groups::Groups;
 use super::metrics::Metrics;
 use super::socket::{Batch, PacketSocket, raise_priority, wall_clock};
 use super::{Announcements, Config, Event, frames};

@@ -105,18 +105,19 @@ impl BeatSocket {
         context: &mut Context<'_>,
         batch: &mut Batch,
         refusals: &mut Vec<IpAddr>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let mut readiness = ready!(self.descriptor.poll_read_ready(context))?;
+    ) -> Poll<()> {
+        while let Ok(mut readiness) = ready!(self.descriptor.poll_read_ready(context)) {
             let more = receive(readiness.get_inner(), batch, &mut self.nothing_waited, refusals);
             if !more {
                 // The kernel tells when there is something again.
                 readiness.clear_ready();
             }
             if more || !batch.is_empty() || !refusals.is_empty() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(());
             }
         }
+        // The event loop has ended.
+        Poll::Pending
     }
 
     /// Reads what waits, whether or not the event loop knows of it yet. Returns whether more may wait.
@@ -205,7 +206,8 @@ unsafe fn refusing(header: &libc::msghdr) -> Option<IpAddr> {
             let kind = (message.cmsg_level, message.cmsg_type);
             if kind == (libc::IPPROTO_IP, libc::IP_RECVERR) || kind == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) {
                 let error = libc::CMSG_DATA(next).cast::<libc::sock_extended_err>();
-                let is_remote = matches!(error.read_unaligned().ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
+                let is_remote =
+                    matches!(error.read_unaligned().ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
                 let is_refusal = error.read_unaligned().ee_errno.cast_signed() == libc::ECONNREFUSED;
                 return (is_remote && is_refusal).then(|| offender(error)).flatten();
             }

@@ -13,7 +13,7 @@ const PER_SOCKET: usize = 256;
 
 /// All memberships of this speaker.
 #[derive(Debug, Default)]
-pub(crate) struct Groups {
+pub(super) struct Groups {
     sockets: Vec<(Socket, usize)>,
     /// Which socket holds each membership.
     joined: BTreeMap<(IfIndex, Ipv6Addr), usize>,
@@ -23,7 +23,7 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// Becomes a member. After a failure it is tried again with [`Groups::retry`].
-    pub(crate) fn join(&mut self, link: IfIndex, group: Ipv6Addr) -> io::Result<()> {
+    pub(super) fn join(&mut self, link: IfIndex, group: Ipv6Addr) -> io::Result<()> {
         if self.joined.contains_key(&(link, group)) {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Groups {
     }
 
     /// Tries what was refused again: IPv6 may have come up on an interface meanwhile.
-    pub(crate) fn retry(&mut self) {
+    pub(super) fn retry(&mut self) {
         for (link, group) in std::mem::take(&mut self.refused) {
             if let Err(error) = self.join(link, group) {
                 tracing::debug!(link = link.0, %group, %error, "the solicited-node group is still refused");
@@ -56,8 +56,13 @@ impl Groups {
         }
     }
 
+    /// Whether memberships on an interface are refused.
+    pub(super) fn is_refused(&self, link: IfIndex) -> bool {
+        self.refused.iter().any(|(refusing, _)| *refusing == link)
+    }
+
     /// Ends a membership.
-    pub(crate) fn leave(&mut self, link: IfIndex, group: Ipv6Addr) {
+    pub(super) fn leave(&mut self, link: IfIndex, group: Ipv6Addr) {
         self.refused.remove(&(link, group));
         let Some(position) = self.joined.remove(&(link, group)) else { return };
         let Some((socket, members)) = self.sockets.get_mut(position) else { return };
@@ -69,7 +74,7 @@ impl Groups {
     }
 
     /// Ends all memberships on interfaces that are gone.
-    pub(crate) fn keep_only(&mut self, is_there: impl Fn(IfIndex) -> bool) {
+    pub(super) fn keep_only(&mut self, is_there: impl Fn(IfIndex) -> bool) {
         let all = self.joined.keys().chain(&self.refused);
         let gone: Vec<_> = all.copied().filter(|(link, _)| !is_there(*link)).collect();
         for (link, group) in gone {

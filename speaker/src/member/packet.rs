@@ -63,20 +63,23 @@ impl PacketSocket {
         Ok(Self { descriptor, nothing_waited })
     }
 
-    /// Reads the frames that wait.
-    pub(super) fn poll_receive(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
-        loop {
-            let mut readiness = ready!(self.descriptor.poll_read_ready(context))?;
+    /// Waits for frames, and reads them. That the interface went down is no news: what comes after it came up again is heard.
+    pub(super) fn poll_receive(&mut self, context: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
+        while let Ok(mut readiness) = ready!(self.descriptor.poll_read_ready(context)) {
             let result = batch.receive(readiness.get_inner(), &mut self.nothing_waited);
             if !batch.is_full() {
                 // The kernel tells when there is something again.
                 readiness.clear_ready();
             }
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+            if !batch.is_empty() {
+                return Poll::Ready(());
+            }
+            if let Err(error) = result {
+                tracing::trace!(%error, "no frames");
             }
         }
+        // The event loop has ended.
+        Poll::Pending
     }
 
     /// Sends a frame, or fails at once when the interface takes none now.
@@ -102,12 +105,7 @@ pub(super) fn enlarge(socket: &Socket, bytes: libc::c_int) -> io::Result<()> {
         .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes))
 }
 
-pub(super) fn set_option(
-    socket: &Socket,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: libc::c_int,
-) -> io::Result<()> {
+pub(super) fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the value is a live c_int and its length is given.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
