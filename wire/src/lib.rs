@@ -1,5 +1,5 @@
-//! What Herald puts on the wire and into the kernel: codecs for Ethernet, ARP and NDP, classic-BPF packet filters and nf_tables
-//! batches. It decides nothing.
+//! What Herald puts on the wire and into the kernel: codecs for Ethernet, ARP, NDP and heartbeats, classic-BPF packet filters
+//! and nf_tables batches. It decides nothing.
 //!
 //! | what | module |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | IPv4 address resolution (RFC 826) | [`arp`] |
 //! | IPv6 neighbour discovery (RFC 4861) | [`ndp`] |
 //! | which frames the kernel hands to the socket | [`filter`] |
+//! | what speakers tell each other, sealed | [`heartbeat`] |
 //! | firewall tables, as batches of changes and as what the kernel reports | [`nft`] |
 
 #![forbid(unsafe_code)]
@@ -24,5 +25,6 @@
 pub mod arp;
 pub mod ethernet;
 pub mod filter;
+pub mod heartbeat;
 pub mod ndp;
 pub mod nft;

@@ -231,12 +231,14 @@ impl Detector {
             };
             list.extend(record.condemned.map(|incarnation| Obituary { node: node.clone(), incarnation }));
         }
-        let kinds: [(Vec<Obituary>, fn(Vec<Obituary>) -> Body); 3] =
-            [(dead, Body::Dead), (gone, Body::Gone), (starved, Body::Starved)];
-        for (list, body) in kinds {
-            for page in list.chunks(Body::MOST) {
-                self.send(to, body(page.to_vec()), now);
-            }
+        self.send_pages(to, &dead, Body::Dead, now);
+        self.send_pages(to, &gone, Body::Gone, now);
+        self.send_pages(to, &starved, Body::Starved, now);
+    }
+
+    fn send_pages(&mut self, to: &NodeName, list: &[Obituary], body: impl Fn(Vec<Obituary>) -> Body, now: Instant) {
+        for page in list.chunks(Body::MOST_NODES) {
+            self.send(to, body(page.to_vec()), now);
         }
     }
 

@@ -75,12 +75,12 @@ pub struct Envelope {
 pub enum Body {
     /// Nothing.
     Beat,
-    /// These nodes are dead: others agree, or the gateway's answer bears it out. At most [`Body::MOST`].
+    /// These nodes are dead: others agree, or the gateway's answer bears it out. At most [`Body::MOST_NODES`].
     Dead(Vec<Obituary>),
-    /// These nodes' speakers have ended: their kernels refuse beats. At most [`Body::MOST`].
+    /// These nodes' speakers have ended: their kernels refuse beats. At most [`Body::MOST_NODES`].
     Gone(Vec<Obituary>),
     /// These nodes' speakers have been silent for [`Standing::STARVATION`](super::Standing::STARVATION), but their kernels
-    /// answer. At most [`Body::MOST`].
+    /// answer. At most [`Body::MOST_NODES`].
     Starved(Vec<Obituary>),
     /// Is this node alive? See for yourself and tell me.
     Query(Obituary),
@@ -102,8 +102,11 @@ pub enum Body {
 }
 
 impl Body {
-    /// The most entries of one message, so that it fits into a frame also with the longest names.
+    /// The most addresses in one message, so that it fits into a frame also with the longest names.
     pub const MOST: usize = 32;
+
+    /// The most nodes in one message, so that it fits into a frame also with the longest names.
+    pub const MOST_NODES: usize = 4;
 }
 
 /// A node in one incarnation.
