@@ -4,4 +4,5 @@ pub mod artifacts;
 pub mod invariants;
 pub mod lab;
 pub mod scenario;
+pub mod simulation;
 pub mod suite;

@@ -8,13 +8,31 @@ use super::{Case, Fault, Rule, Violation, What};
 /// One that comes back so soon after another took its place has never stopped.
 const NEVER_STOPPED: Duration = Duration::from_secs(2);
 
+/// A stranger that asserted it within this time before the first announcement was there to be found.
+const STRANGER: Duration = Duration::from_secs(1);
+
 pub(super) fn judge(case: &Case<'_>, found: &mut Vec<Violation>) {
+    taken(case, found);
     remains(case, found);
     both(case, found);
     for fault in &case.record.faults {
         if fault.splits {
             healed(case, fault, found);
         }
+    }
+}
+
+/// Nobody begins with an address that a stranger answers for.
+fn taken(case: &Case<'_>, found: &mut Vec<Violation>) {
+    let Some(first) = case.tenancies.first() else { return };
+    let since = first.from.saturating_sub(STRANGER);
+    let stranger = case.sightings.iter().find_map(|sighting| match sighting.what {
+        What::Assertion { mac, .. } if (since..first.from).contains(&sighting.at) => Some(mac),
+        _ => None,
+    });
+    if let Some(mac) = stranger {
+        let text = format!("{} begins to assert it although {mac} has it", case.record.name(first.mac));
+        found.push(case.violation(Rule::OneAnnouncer, first.from, text));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Case, Client, Fault, Record, Rule, Violation, Way, What};
+use super::{Case, Client, Fault, Rule, Violation, Way, What};
 
 /// What one client got in one way.
 struct Waiting {
@@ -45,7 +45,7 @@ impl Waiting {
         if gap <= allowed {
             return;
         }
-        let allowed = allowed.saturating_add(excuse(case.record, way, since, at));
+        let allowed = allowed.saturating_add(excuse(case, way, since, at));
         if gap > allowed {
             let what = match way {
                 Way::Newcomer => "asked who has it and got no answer",
@@ -63,12 +63,16 @@ impl Waiting {
     }
 }
 
-/// What all faults of this time together excuse.
-fn excuse(record: &Record, way: Way, from: Duration, to: Duration) -> Duration {
+/// What all faults of this time together excuse: those of whoever announced it when the last answer came, and those of nobody.
+fn excuse(case: &Case<'_>, way: Way, from: Duration, to: Duration) -> Duration {
     let of = |fault: &Fault| match way {
         Way::Newcomer => fault.silence,
         Way::Traffic => fault.outage,
     };
-    let faults = record.faults.iter().filter(|fault| fault.touches(from, to, record.limits.settle));
+    let tenant = case.tenancies.iter().rfind(|tenancy| tenancy.from <= from).map(|tenancy| tenancy.mac);
+    let faults = case.record.faults.iter().filter(|fault| {
+        fault.touches(from, to, case.record.limits.settle)
+            && (fault.victim.is_none() || tenant.is_none() || fault.victim == tenant)
+    });
     faults.map(of).fold(Duration::ZERO, Duration::saturating_add)
 }

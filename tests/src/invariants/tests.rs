@@ -204,3 +204,21 @@ fn what_strangers_assert_is_nobodys_fault() {
     record.sightings = vec![tells(0, A), tells(1000, MacAddr([2, 9, 9, 9, 9, 9])), says(1200, A)];
     assert_eq!(broken(&record), []);
 }
+
+#[test]
+fn nobody_begins_with_an_address_that_a_stranger_has() {
+    let stranger = MacAddr([2, 9, 9, 9, 9, 9]);
+    let mut record = run(5);
+    record.sightings = vec![says(500, stranger), says(980, stranger), tells(1000, A)];
+    assert_eq!(broken(&record), [Rule::OneAnnouncer]);
+    record.sightings = vec![says(500, stranger), tells(1600, A)];
+    assert_eq!(broken(&record), []);
+}
+
+#[test]
+fn what_happens_to_others_excuses_no_silence() {
+    let mut record = run(5);
+    record.sightings = vec![tells(0, A), asks(10, true), asks(600, false), asks(900, true)];
+    record.faults = vec![death(B, 20)];
+    assert_eq!(broken(&record), [Rule::Answered]);
+}

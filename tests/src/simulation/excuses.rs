@@ -1,0 +1,118 @@
+//! What each trouble of a schedule excuses, told to the judge: which moves it explains, and how long clients may wait.
+
+use std::time::Duration;
+
+use herald_core::liveness::Profile;
+
+use super::addresses::{Kind, mac, vip};
+use super::schedule::{Act, Schedule, Trouble};
+use crate::invariants::{ANYTHING, Fault, Plan};
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// A frozen speaker keeps its VIPs so long at most, and so do nodes that nobody can vouch for the death of.
+const SLOW: Duration = ms(3500);
+/// A speaker that was killed is replaced within this time.
+const KILLED: Duration = ms(300);
+/// Nobody may move because of a speaker that was stopped for less.
+const STOP_WITHOUT_MOVE: Duration = ms(2000);
+/// A planned move happens within this time, unless those who should take it fail.
+const PLAN: Duration = ms(6000);
+/// Troubles so close to each other are one: the cluster has not settled in between.
+const CLOSE: Duration = ms(4000);
+/// Loss up to this share of a hundred is everyday life.
+const LITTLE_LOSS: u32 = 5;
+
+/// After a death the next owner announces within this time, where somebody can bear it out.
+fn bound(profile: Profile) -> Duration {
+    if profile == Profile::BALANCED {
+        ms(1000)
+    } else if profile == Profile::FAST {
+        ms(400)
+    } else {
+        ms(5000)
+    }
+}
+
+/// All faults of a schedule.
+pub(super) fn faults(schedule: &Schedule) -> Vec<Fault> {
+    schedule.acts.iter().filter_map(|act| fault(schedule, act)).collect()
+}
+
+/// All moves that a schedule calls for.
+pub(super) fn plans(schedule: &Schedule) -> Vec<Plan> {
+    schedule.acts.iter().filter_map(plan).collect()
+}
+
+fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
+    let length = act.until.saturating_sub(act.from);
+    let base = Fault {
+        name: act.trouble.to_string(),
+        from: act.from,
+        until: act.until,
+        victim: act.trouble.victim().map(|node| mac(Kind::Node, node)),
+        moves: false,
+        splits: false,
+        silence: Duration::ZERO,
+        outage: Duration::ZERO,
+    };
+    let alone = !others(schedule, act).any(|other| other.trouble.matters());
+    let more = if alone { Duration::ZERO } else { SLOW };
+    let witnessed = schedule.gateway || schedule.nodes > 2;
+    let dead = if witnessed { bound(schedule.profile) } else { SLOW } + more;
+    let fault = match act.trouble {
+        Trouble::Power(_) | Trouble::Cable(_) => Fault { moves: true, silence: dead, outage: dead, ..base },
+        Trouble::Isolation(_) | Trouble::Mute(_) | Trouble::Deaf(_) => {
+            let waits = length + SLOW + more;
+            Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
+        }
+        Trouble::OneWay(..) | Trouble::Partition(_) => {
+            let waits = length + SLOW + more;
+            Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
+        }
+        Trouble::Loss(percent) if percent > LITTLE_LOSS => {
+            let waits = length + SLOW + more;
+            Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
+        }
+        Trouble::Loss(_) => Fault { silence: ms(200), outage: ms(200), ..base },
+        Trouble::Delay(_) | Trouble::Duplication(_) => base,
+        Trouble::Kill(_) => Fault { moves: true, silence: KILLED + more, ..base },
+        Trouble::Stop(_) => Fault { moves: length > STOP_WITHOUT_MOVE, silence: length.min(SLOW) + more, ..base },
+        Trouble::Starvation(_) => Fault { silence: ms(100) + more, ..base },
+        // The stranger takes clients away.
+        Trouble::Stranger(_) => Fault { silence: ms(100), outage: length + ms(2000), ..base },
+        Trouble::Deletion(_) => Fault { moves: true, silence: length + ms(2000), outage: length + ms(2000), ..base },
+        Trouble::Termination(_) => Fault { moves: true, silence: more, outage: Duration::ZERO, ..base },
+        Trouble::Drain(_) | Trouble::Unwell(_) | Trouble::Pin(..) => return None,
+        Trouble::ApiDown | Trouble::ApiCut(_) | Trouble::GatewayDown => return None,
+    };
+    Some(fault)
+}
+
+fn plan(act: &Act) -> Option<Plan> {
+    let from = |node| Some(mac(Kind::Node, node));
+    let base = Plan { at: act.from, until: act.until + PLAN, vip: None, from: None, elective: false };
+    match act.trouble {
+        Trouble::Drain(node) | Trouble::Unwell(node) | Trouble::Termination(node) => {
+            Some(Plan { from: from(node), ..base })
+        }
+        // A wish stays.
+        Trouble::Pin(number, _) => Some(Plan { vip: Some(vip(number)), until: ANYTHING, elective: true, ..base }),
+        Trouble::Deletion(number) => Some(Plan { vip: Some(vip(number)), ..base }),
+        _ => None,
+    }
+}
+
+fn others<'s>(schedule: &'s Schedule, act: &'s Act) -> impl Iterator<Item = &'s Act> {
+    let overlaps = |other: &Act| other.from <= act.until + CLOSE && act.from <= other.until + CLOSE;
+    schedule.acts.iter().filter(move |other| !std::ptr::eq(*other, act) && overlaps(other))
+}
+
+impl Trouble {
+    /// Whether it may make another trouble's consequences come later.
+    const fn matters(self) -> bool {
+        !matches!(self, Self::ApiDown | Self::ApiCut(_) | Self::Delay(_) | Self::Duplication(_))
+    }
+}
