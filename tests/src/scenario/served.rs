@@ -45,8 +45,8 @@ impl Served {
         let wanted = service(WEB, json!({"ipFamilyPolicy": "SingleStack", "ipFamilies": [families]}));
         let address = stage.offer(wanted).await?.into_iter().next().context("a Service without an address")?;
         let announcer = stage.announcer(address).await?;
-        let others = stage.lab().nodes().iter().map(crate::lab::Node::name).filter(|node| *node != announcer.node);
-        let server = others.last().context("a lab of one node has no other")?.to_owned();
+        let mut others = stage.lab().nodes().iter().map(crate::lab::Node::name).filter(|node| *node != announcer.node);
+        let server = others.next_back().context("a lab of one node has no other")?.to_owned();
         stage.deploy(&Server::named(WEB).on(&server)).await?;
         for host in [LAN_CLIENT, CLIENT] {
             Caller::on(stage.lab(), host)?.reaches(SocketAddr::new(address, 80)).await?;

@@ -6,11 +6,14 @@
 //! | how soon is a new address reached, how fast are ARP and neighbour solicitations answered? | [`answers`] |
 //! | by which patch is a Service's status written best? | [`patches`] |
 //! | how much memory do the daemons hold? | [`memory`] |
-//! | what is a distribution, how is it printed and kept? | [`distribution`], [`report`] |
+//! | what do clients notice when a node dies or hands over? | [`failover`] |
+//! | what is a distribution, how is it printed, drawn and kept? | [`distribution`], [`report`], [`histogram`] |
 
 mod allocation;
 mod answers;
 mod distribution;
+mod failover;
+mod histogram;
 mod memory;
 mod patches;
 mod report;
@@ -19,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use herald_tests::artifacts::Progress;
 use herald_tests::lab::{Lab, Options, ProcessId};
 
@@ -37,6 +40,18 @@ struct Arguments {
     /// Where the figures go as a page of the documentation.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// Where the plots go as SVG files.
+    #[arg(long, value_name = "DIRECTORY", default_value = "build")]
+    plots: PathBuf,
+    /// Only these chapters.
+    #[arg(long, value_name = "CHAPTER,…", value_delimiter = ',', value_enum)]
+    only: Vec<Chapter>,
+    /// Losses of power in a row with one address; of what takes longer, a tenth of it.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Power is lost by a node with each of these numbers of addresses.
+    #[arg(long, value_name = "COUNT,…", value_delimiter = ',', default_values_t = [1, 100, 1000])]
+    vips: Vec<u32>,
     /// Services created one after the other, each after the address of the one before.
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     created: u32,
@@ -48,42 +63,74 @@ struct Arguments {
     services: Vec<u32>,
 }
 
+/// What there is to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Chapter {
+    /// How soon Services have addresses, and what writes cost
+    Allocation,
+    /// How fast addresses answer
+    Answers,
+    /// How much memory the daemons hold
+    Memory,
+    /// What clients notice when a node dies or hands over
+    Failover,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Arguments { json, page, created, questions, services } = Arguments::parse();
+    let arguments = Arguments::parse();
     let progress = Progress::stderr();
+    let mut report = Report::default();
     let options = Options { release: true, ..Options::named(LAB) };
     let lab = Lab::up(options, Some(ProcessId::own()?), progress).await?;
-    let measured = measure(&lab, progress, created, questions, &services).await;
+    let measured = measure(&lab, progress, &arguments, &mut report).await;
     let down = Lab::down(LAB);
-    let report = measured?;
+    measured?;
     down?;
     println!("{}", report.table());
-    report.write_json(&json)?;
-    println!("written to {}", json.display());
-    if let Some(page) = page {
+    report.write_json(&arguments.json)?;
+    println!("written to {}", arguments.json.display());
+    for plot in report.write_plots(&arguments.plots)? {
+        println!("and to {}", plot.display());
+    }
+    if let Some(page) = arguments.page {
         std::fs::write(&page, report.page()).with_context(|| format!("writing {}", page.display()))?;
         println!("and to {}", page.display());
     }
     Ok(())
 }
 
-async fn measure(lab: &Lab, progress: Progress, created: u32, questions: u32, services: &[u32]) -> Result<Report> {
-    let mut report = Report::default();
-    progress.say(&format!("creating {created} Services, one after the other"));
-    report.add(allocation::one_by_one(lab, created).await?);
-    progress.say("writing status by two kinds of patch");
-    report.extend(patches::compared(lab, created).await?);
-    progress.say("asking the wire, and a served address");
-    report.extend(answers::on_the_wire(lab, questions).await?);
-    report.extend(answers::of_new_addresses(lab).await?);
-    let mut counts = services.to_vec();
-    counts.sort_unstable();
-    for count in counts {
-        progress.say(&format!("{count} Services at once, then the daemons' memory"));
-        report.extend(memory::at(lab, count).await?);
+impl Arguments {
+    fn has(&self, chapter: Chapter) -> bool {
+        self.only.is_empty() || self.only.contains(&chapter)
     }
-    Ok(report)
+}
+
+async fn measure(lab: &Lab, progress: Progress, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let Arguments { created, questions, runs, .. } = *arguments;
+    if arguments.has(Chapter::Allocation) {
+        progress.say(&format!("creating {created} Services, one after the other"));
+        report.add(allocation::one_by_one(lab, created).await?);
+        progress.say("writing status by two kinds of patch");
+        report.extend(patches::compared(lab, created).await?);
+    }
+    if arguments.has(Chapter::Answers) {
+        progress.say("asking the wire, and a served address");
+        report.extend(answers::on_the_wire(lab, questions).await?);
+        report.extend(answers::of_new_addresses(lab).await?);
+    }
+    if arguments.has(Chapter::Failover) {
+        failover::measured(lab, progress, runs, &arguments.vips, report).await?;
+    }
+    if arguments.has(Chapter::Memory) {
+        let mut counts = arguments.services.clone();
+        counts.sort_unstable();
+        for count in counts {
+            progress.say(&format!("{count} Services at once, then the daemons' memory"));
+            report.extend(memory::at(lab, count).await?);
+        }
+    }
+    Ok(())
 }
 
 /// The clock of measurements.

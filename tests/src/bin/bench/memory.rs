@@ -24,7 +24,7 @@ const CREATES: usize = 16;
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// IPv6 addresses on the LAN in plenty, beside the pool of the lab.
-const POOL: &str = "2001:db8:1::2:0/112";
+pub(crate) const POOL: &str = "2001:db8:1::2:0/112";
 
 /// Memory of both daemons with `count` Services of one address each, all announced.
 pub(crate) async fn at(lab: &Lab, count: u32) -> Result<Vec<Figure>> {

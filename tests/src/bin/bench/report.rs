@@ -2,20 +2,21 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::distribution::Distribution;
+use super::histogram::Histogram;
 
 /// One thing that was measured.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figure {
     /// What, in words.
     pub(crate) what: String,
-    /// `ms` or `MB`.
+    /// `ms`, `MB`, `%`, ...
     pub(crate) unit: &'static str,
     /// What it must reach, in words; empty if nothing was asked for.
     pub(crate) target: &'static str,
@@ -27,6 +28,8 @@ pub(crate) struct Figure {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     figures: Vec<Figure>,
+    #[serde(skip)]
+    plots: Vec<(&'static str, Histogram)>,
 }
 
 const HEADER: [&str; 9] = ["figure", "n", "min", "median", "p95", "p99", "max", "unit", "target"];
@@ -38,6 +41,23 @@ impl Report {
 
     pub(crate) fn extend(&mut self, figures: impl IntoIterator<Item = Figure>) {
         self.figures.extend(figures);
+    }
+
+    /// Keeps a plot under a name.
+    pub(crate) fn plot(&mut self, name: &'static str, plot: Option<Histogram>) {
+        self.plots.extend(plot.map(|plot| (name, plot)));
+    }
+
+    /// Writes every plot as `NAME.svg` into a directory; returns the files.
+    pub(crate) fn write_plots(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let mut written = Vec::new();
+        for (name, plot) in &self.plots {
+            fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+            let file = directory.join(format!("{name}.svg"));
+            fs::write(&file, plot.svg()).with_context(|| format!("writing {}", file.display()))?;
+            written.push(file);
+        }
+        Ok(written)
     }
 
     pub(crate) fn table(&self) -> Table {
@@ -69,6 +89,9 @@ impl Report {
              Measured by `make bench` in the lab: three nodes with kubelets, containerd and kube-proxy, control plane and clients, all on two \
              cores of one machine. Written by that command; your numbers will differ, the shape should not.\n\n",
         );
+        for (name, _) in &self.plots {
+            let _ = writeln!(page, "![Distribution]({name}.svg)\n");
+        }
         let row = |page: &mut String, cells: &[String]| writeln!(page, "| {} |", cells.join(" | "));
         let _ = row(&mut page, &HEADER.map(str::to_owned));
         let _ = row(&mut page, &["---", "--:", "--:", "--:", "--:", "--:", "--:", "---", "---"].map(str::to_owned));
