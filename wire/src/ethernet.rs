@@ -20,6 +20,9 @@ pub const MINIMUM_LENGTH: usize = 60;
 /// EtherType of ARP.
 pub const ARP: u16 = 0x0806;
 
+/// EtherType of IPv4.
+pub const IPV4: u16 = 0x0800;
+
 /// EtherType of IPv6.
 pub const IPV6: u16 = 0x86dd;
 
@@ -52,8 +55,8 @@ pub enum DecodeError {
     /// Shorter than its headers say.
     #[error("the frame ends before its headers do")]
     Truncated,
-    /// Neither ARP nor IPv6.
-    #[error("EtherType {0:#06x} is neither ARP nor IPv6")]
+    /// Neither ARP nor IP.
+    #[error("EtherType {0:#06x} is neither ARP nor IP")]
     EtherType(u16),
     /// The Ethernet source, or the ARP sender's hardware address, is zero, multicast or broadcast.
     #[error("the sender's Ethernet address is not one station's")]
@@ -75,26 +78,32 @@ pub enum DecodeError {
     /// ARP operation other than request (1) and reply (2).
     #[error("ARP operation {0} is neither request nor reply")]
     Operation(u16),
-    /// IP version other than 6.
-    #[error("IP version {0} is not 6")]
+    /// An IP version other than the EtherType says.
+    #[error("IP version {0} is not that of the EtherType")]
     IpVersion(u8),
-    /// ICMPv6 is not what follows the IPv6 header.
-    #[error("IPv6 next header {0} is not ICMPv6")]
+    /// ICMP is not what follows the IP header.
+    #[error("what follows the IP header is protocol {0} and not ICMP")]
     NextHeader(u8),
+    /// A fragment of a packet.
+    #[error("a fragment: what we ask for is small")]
+    Fragment,
+    /// ICMP type other than an echo reply's.
+    #[error("ICMP type {0} is no echo reply")]
+    NoReply(u8),
     /// Neighbour discovery that a router has forwarded (RFC 4861, 7.1).
     #[error("hop limit {0} is not 255: the packet comes from another network")]
     HopLimit(u8),
-    /// The IPv6 source is a multicast address.
-    #[error("the IPv6 source is a multicast address")]
+    /// The IP source is a multicast address.
+    #[error("the IP source is a multicast address")]
     Source,
     /// ICMPv6 type other than 135 and 136.
     #[error("ICMPv6 type {0} is neither neighbour solicitation nor advertisement")]
     MessageType(u8),
-    /// ICMPv6 code other than 0.
-    #[error("ICMPv6 code {0} is not 0")]
+    /// ICMP code other than 0.
+    #[error("ICMP code {0} is not 0")]
     Code(u8),
-    /// Wrong ICMPv6 checksum.
-    #[error("the ICMPv6 checksum is wrong")]
+    /// Wrong checksum.
+    #[error("the checksum is wrong")]
     Checksum,
     /// The target is a multicast address.
     #[error("the target is a multicast address")]
@@ -126,6 +135,8 @@ impl DecodeError {
             Self::Operation(_) => "operation",
             Self::IpVersion(_) => "ip_version",
             Self::NextHeader(_) => "next_header",
+            Self::Fragment => "fragment",
+            Self::NoReply(_) => "no_reply",
             Self::HopLimit(_) => "hop_limit",
             Self::Source => "ip_source",
             Self::MessageType(_) => "message_type",

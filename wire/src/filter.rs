@@ -1,10 +1,7 @@
 //! The classic-BPF program that runs in the kernel for every frame of an interface, so that only ARP, neighbour discovery and
 //! answers to our own echo requests reach the socket.
 
-use crate::ethernet::{ARP, IPV6};
-
-/// EtherType of IPv4.
-const IPV4: u16 = 0x0800;
+use crate::ethernet::{ARP, IPV4, IPV6};
 
 /// One instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! | Ethernet addresses and lengths, why a frame is refused | [`ethernet`] |
 //! | IPv4 address resolution (RFC 826) | [`arp`] |
 //! | IPv6 neighbour discovery (RFC 4861) | [`ndp`] |
+//! | echo requests and replies (RFC 792, RFC 4443) | [`icmp`] |
 //! | which frames the kernel hands to the socket | [`filter`] |
 //! | what speakers tell each other, sealed | [`heartbeat`] |
 //! | firewall tables, as batches of changes and as what the kernel reports | [`nft`] |
@@ -26,5 +27,6 @@ pub mod arp;
 pub mod ethernet;
 pub mod filter;
 pub mod heartbeat;
+pub mod icmp;
 pub mod ndp;
 pub mod nft;
