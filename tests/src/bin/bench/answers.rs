@@ -2,7 +2,7 @@
 //!
 //! Questions are made by scapy and both sides of each are timed where they enter the switch: nothing of Herald's own judges.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -55,15 +55,18 @@ async fn answers(lab: &Lab, address: IpAddr, questions: u32) -> Result<Vec<f64>>
     .await
 }
 
-/// The time from each question about the address to its answer, in milliseconds; answers come in the order of the questions.
+/// The time from each question about the address to its answer, in milliseconds. Askers take turns, so that an answer belongs to
+/// the one question its asker waits with, and one that is lost spoils no other.
 fn pairs(frames: &[Frame], address: IpAddr) -> Vec<f64> {
-    let mut asked = VecDeque::new();
+    let mut asked = BTreeMap::new();
     let mut took = Vec::new();
     for frame in frames {
         match role(frame, address) {
-            Some(Role::Question) => asked.push_back(frame.at),
-            Some(Role::Answer) => {
-                let gap = asked.pop_front().and_then(|asked| frame.at.duration_since(asked).ok());
+            Some(Role::Question { asker }) => {
+                asked.insert(asker, frame.at);
+            }
+            Some(Role::Answer { asker }) => {
+                let gap = asked.remove(asker).and_then(|asked| frame.at.duration_since(asked).ok());
                 took.extend(gap.map(|gap| gap.as_secs_f64() * 1e3));
             }
             None => {}
@@ -72,27 +75,30 @@ fn pairs(frames: &[Frame], address: IpAddr) -> Vec<f64> {
     took
 }
 
-enum Role {
-    Question,
-    Answer,
+/// The asker is the address that asks, and to which the answer goes.
+enum Role<'a> {
+    Question { asker: &'a [u8] },
+    Answer { asker: &'a [u8] },
 }
 
 /// What a frame is to the address, by RFC 826 and RFC 4861; gratuitous ARP is neither.
-fn role(frame: &Frame, address: IpAddr) -> Option<Role> {
+fn role(frame: &Frame, address: IpAddr) -> Option<Role<'_>> {
     let field = |range: std::ops::Range<usize>| frame.bytes.get(range);
     match (frame.kind()?, address) {
         (0x0806, IpAddr::V4(address)) => {
             let (sender, target) = (field(28..32)?, field(38..42)?);
             match (field(20..22)?, address.octets()) {
-                ([0, 1], address) if target == address && sender != address => Some(Role::Question),
-                ([0, 2], address) if sender == address && target != address => Some(Role::Answer),
+                ([0, 1], address) if target == address && sender != address => Some(Role::Question { asker: sender }),
+                ([0, 2], address) if sender == address && target != address => Some(Role::Answer { asker: target }),
                 _ => None,
             }
         }
         (0x86dd, IpAddr::V6(address)) => match (field(54..55)?, field(58..59)?, field(62..78)?) {
-            ([135], _, target) if target == address.octets() => Some(Role::Question),
+            ([135], _, target) if target == address.octets() => Some(Role::Question { asker: field(22..38)? }),
             // Solicited: bit 6 of the flags.
-            ([136], [flags], target) if flags & 0x40 != 0 && target == address.octets() => Some(Role::Answer),
+            ([136], [flags], target) if flags & 0x40 != 0 && target == address.octets() => {
+                Some(Role::Answer { asker: field(38..54)? })
+            }
             _ => None,
         },
         _ => None,
