@@ -1,4 +1,6 @@
-//! `lab demo`: what Herald is for, shown on a real cluster.
+//! `lab demo`: what Herald is for, shown on a real cluster. Here: from a pool to an address that answers; then [`trouble`].
+
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -58,6 +60,9 @@ impl Demo {
         };
         ensure!(lab.options().herald, "lab {name} was started with --without-herald; `lab down` and try again");
         let told = tell(&lab).await;
+        if told.is_err() {
+            lab.heal().await?;
+        }
         if runs || self.keep {
             lab.kubectl(&["delete", "namespace/demo", "addresspool/demo", "--ignore-not-found", "--wait=false"])
                 .await?;
@@ -84,12 +89,13 @@ async fn tell(lab: &Lab) -> Result<()> {
     let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     say(&format!("... has {} after {} ms.\n", list.join(" and "), created.elapsed().as_millis()));
     let mut findings = Vec::new();
-    for address in addresses {
-        findings.push(examine(lab, address).await?);
+    for address in &addresses {
+        findings.push(examine(lab, *address).await?);
     }
     say(&table(&findings));
     say("\nThe LAN client's own kernel asked for the addresses; the client sits behind a router, in another subnet.");
-    Ok(())
+    let watched = addresses.iter().find(|address| address.is_ipv4()).context("no IPv4 address")?;
+    trouble::tell(lab, *watched).await
 }
 
 async fn examine(lab: &Lab, address: IpAddr) -> Result<Finding> {

@@ -1,9 +1,11 @@
 //! `soak`: a cluster under constant change and crashes, for as long as asked.
 //!
 //! Services come, change and go at random while the controller and the speakers are killed; an observer watches all the time
-//! that no address is in two Services' status. In the end everything must agree: status, ledger, and the wire.
+//! that no address is in two Services' status. In the end everything must agree: status, ledger, and the wire. Before that,
+//! trouble that lasts for minutes is endured ([`endurance`]).
 
 mod agreement;
+mod endurance;
 mod observer;
 
 use std::time::{Duration, Instant};
@@ -29,9 +31,12 @@ const CHANGES_PER_KILL: u32 = 25;
 /// Changes and crashes at random, then checks that everything agrees. Needs root.
 #[derive(Parser)]
 struct Arguments {
-    /// How long.
+    /// How long Services change and daemons crash.
     #[arg(long, default_value_t = 20)]
     minutes: u64,
+    /// How long each trouble lasts that is to be endured: a speaker that starves, an API server that is away.
+    #[arg(long, default_value_t = 10)]
+    endure: u64,
     /// Which changes and crashes: the same number gives the same again.
     #[arg(long)]
     seed: Option<u64>,
@@ -39,14 +44,20 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Arguments { minutes, seed } = Arguments::parse();
+    let Arguments { minutes, endure, seed } = Arguments::parse();
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     let progress = Progress::stderr();
     let lab = Lab::up(Options::named(LAB), Some(ProcessId::own()?), progress).await?;
-    let result = soak(&lab, progress, Duration::from_secs(minutes * 60), seed).await;
+    let result = all(&lab, progress, minutes, endure, seed).await;
     let down = Lab::down(LAB);
     println!("{}", result.with_context(|| format!("repeat with --seed {seed}"))?);
     down.map(drop)
+}
+
+async fn all(lab: &Lab, progress: Progress, minutes: u64, endure: u64, seed: u64) -> Result<String> {
+    let mut said = endurance::endured(lab, progress, Duration::from_secs(endure * 60)).await?;
+    said.push(soak(lab, progress, Duration::from_secs(minutes * 60), seed).await?);
+    Ok(said.join("\n"))
 }
 
 async fn soak(lab: &Lab, progress: Progress, time: Duration, seed: u64) -> Result<String> {
