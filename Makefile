@@ -34,6 +34,8 @@ bench: ## latency and memory, as distributions; writes build/bench.json
 soak: ## what takes long: many more random cases, and a cluster under constant change and crashes
 	@tests/prerequisites.sh lab
 	PROPTEST_CASES=20000 cargo test --release --locked --package herald-core --package herald-wire
+	cargo run --release --locked --package herald-tests --bin simulate -- --first 10000 --count 200000
+	cargo run --release --locked --package herald-tests --bin simulate -- --long
 	cargo run --release --locked --package herald-tests --bin soak
 
 lint: ## formatting, clippy with warnings as errors, documentation, licences and sources of dependencies

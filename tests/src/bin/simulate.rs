@@ -1,10 +1,10 @@
 //! `simulate`: speakers in virtual time under random troubles. Plays one seed again, with what happened, and looks for the
-//! shortest schedule that still fails; or plays many.
+//! shortest schedule that still fails; or plays many; or the long ones that have names.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use herald_tests::simulation::{Schedule, Trace, shrink};
+use herald_tests::simulation::{Schedule, Trace, long, shrink};
 
 /// Plays random schedules of troubles against simulated speakers and judges what clients see.
 #[derive(Parser)]
@@ -15,6 +15,9 @@ struct Arguments {
     /// With --seed: find the shortest schedule that still fails, and play that.
     #[arg(long, requires = "seed")]
     shrink: bool,
+    /// Play the schedules of minutes and hours.
+    #[arg(long, conflicts_with_all = ["seed", "first", "count"])]
+    long: bool,
     /// The first of many seeds.
     #[arg(long, default_value_t = 0)]
     first: u64,
@@ -24,9 +27,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { seed, shrink, first, count } = Arguments::parse();
+    let Arguments { seed, shrink, long, first, count } = Arguments::parse();
     match seed {
         Some(seed) => play(seed, shrink),
+        None if long => play_long(),
         None => play_many(first, count),
     }
 }
@@ -49,6 +53,19 @@ fn play(seed: u64, shorten: bool) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     ExitCode::FAILURE
+}
+
+fn play_long() -> ExitCode {
+    let mut failed = false;
+    for (name, schedule) in long::schedules() {
+        let violations = schedule.play().violations;
+        println!("{name}: {} s, {}", schedule.length.as_secs(), if violations.is_empty() { "kept" } else { "BROKEN" });
+        for violation in violations.iter().take(10) {
+            println!("  {violation}");
+        }
+        failed |= !violations.is_empty();
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn play_many(first: u64, count: u64) -> ExitCode {

@@ -13,6 +13,7 @@ use herald_core::ownership::{Node, Segment, Subject, View};
 use ipnet::IpNet;
 
 use super::addresses::{Kind, PREFIX_V4, PREFIX_V6, mac, node_name, v4, v6, vip};
+use super::schedule::Schedule;
 
 /// The interface that all nodes have on the segment.
 pub(super) const INTERFACE: &str = "eth0";
@@ -27,9 +28,11 @@ pub(super) struct Management {
 }
 
 impl Management {
-    pub(super) fn new(nodes: usize, vips: usize) -> Self {
-        let nodes = (0..nodes).map(|node| (node_name(node), fresh_node(node))).collect();
-        let subjects = (0..vips).map(|number| (vip(number), Arc::new(fresh(vip(number))))).collect();
+    pub(super) fn new(schedule: &Schedule) -> Self {
+        let nodes = (0..schedule.nodes).map(|node| (node_name(node), fresh_node(node))).collect();
+        let claim = |number| schedule.recorded.then(|| Claim { epoch: 7, node: node_name(schedule.owner(number)) });
+        let subject = |number| Subject { claim: claim(number), ..fresh(vip(number)) };
+        let subjects = (0..schedule.vips).map(|number| (vip(number), Arc::new(subject(number)))).collect();
         let view = Arc::new(View { nodes, advertisements: BTreeMap::new() });
         Self { view, subjects, down: false, cut: BTreeSet::new() }
     }

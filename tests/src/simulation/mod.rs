@@ -15,7 +15,8 @@
 //! | what a trouble excuses | `excuses` |
 //! | bugs that the judge must find | `tampering` |
 //! | the shortest schedule that still fails | `shrink` |
-//! | what happened, for people | `trace` |
+//! | what happened, for people | `trace`, `story` |
+//! | schedules of minutes and hours | [`long`] |
 
 mod acts;
 mod addresses;
@@ -24,6 +25,7 @@ mod clients;
 mod clock;
 mod excuses;
 mod frames;
+pub mod long;
 mod management;
 mod neighbours;
 mod node;
@@ -31,6 +33,7 @@ mod packet;
 mod schedule;
 mod sealing;
 mod shrink;
+mod story;
 mod switch;
 mod tampering;
 mod trace;

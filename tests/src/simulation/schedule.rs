@@ -1,10 +1,13 @@
 //! What happens in a run, written down before it starts: the cluster, and what is done to it when.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
 use herald_core::liveness::Profile;
+use herald_core::ownership::score;
 
+use super::addresses::{node_name, vip};
 use super::chance::Chance;
 
 /// A cluster and its troubles. The seed settles everything else: delays, losses, jitter.
@@ -18,6 +21,8 @@ pub struct Schedule {
     pub vips: usize,
     /// Whether the segment has a gateway, and the nodes know it.
     pub gateway: bool,
+    /// Whether the ledger says at the start who has which VIP, as after a failure of power for all; else nobody ever had one.
+    pub recorded: bool,
     /// How fast silence is noticed.
     pub profile: Profile,
     /// When the run ends.
@@ -148,7 +153,28 @@ pub const CALM: Duration = ms(5000);
 impl Schedule {
     /// A cluster to which nothing is done.
     pub fn calm(seed: u64, nodes: usize) -> Self {
-        Self { seed, nodes, vips: 2, gateway: true, profile: Profile::BALANCED, length: WARM + CALM, acts: Vec::new() }
+        Self {
+            seed,
+            nodes,
+            vips: 2,
+            gateway: true,
+            recorded: true,
+            profile: Profile::BALANCED,
+            length: WARM + CALM,
+            acts: Vec::new(),
+        }
+    }
+
+    /// Who has a VIP at the start: the node whose turn it is when all are well.
+    pub fn owner(&self, number: usize) -> usize {
+        self.ranking(number).first().copied().unwrap_or(0)
+    }
+
+    /// Who has a VIP, who takes it when that node fails, and so on.
+    pub fn ranking(&self, number: usize) -> Vec<usize> {
+        let mut nodes: Vec<usize> = (0..self.nodes).collect();
+        nodes.sort_by_key(|node| Reverse(score(vip(number), &node_name(*node))));
+        nodes
     }
 
     /// Does something at a time after the start of everything; prolongs the run as needed.
@@ -166,6 +192,7 @@ impl Schedule {
         let mut schedule = Self {
             vips: 1 + chance.below(3),
             gateway: !chance.percent(30),
+            recorded: chance.percent(50),
             profile: if chance.percent(20) { Profile::FAST } else { Profile::BALANCED },
             ..Self::calm(seed, nodes)
         };
@@ -185,7 +212,8 @@ impl Schedule {
 
 impl Trouble {
     fn random(chance: &mut Chance, schedule: &Schedule) -> Self {
-        let node = chance.below(schedule.nodes);
+        // Troubles of nodes that announce something show more.
+        let node = if chance.percent(60) { schedule.owner(0) } else { chance.below(schedule.nodes) };
         let other = (node + 1 + chance.below(schedule.nodes - 1)) % schedule.nodes;
         let vip = chance.below(schedule.vips);
         match chance.below(30) {
@@ -218,9 +246,10 @@ impl Trouble {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gateway = if self.gateway { "a gateway" } else { "no gateway" };
+        let ledger = if self.recorded { "claims in the ledger" } else { "an empty ledger" };
         writeln!(
             f,
-            "seed {}: {} nodes, {} VIPs, {gateway}, a beat every {} ms, {:.1} s",
+            "seed {}: {} nodes, {} VIPs, {gateway}, {ledger}, a beat every {} ms, {:.1} s",
             self.seed,
             self.nodes,
             self.vips,

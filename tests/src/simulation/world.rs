@@ -98,7 +98,7 @@ impl<'s> World<'s> {
             switch,
             nodes,
             clients,
-            management: Management::new(schedule.nodes, schedule.vips),
+            management: Management::new(schedule),
             expecting: vec![false; schedule.nodes],
             seal: Seal::new(epoch),
             tampering,
