@@ -68,6 +68,45 @@ async fn what_a_crash_has_left_goes_with_the_next_start() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_a_reboot_of_the_machine_has_left_on_disk_goes_with_the_next_start() -> Result<()> {
+    const NAME: &str = "reboot";
+    Lab::down(NAME)?;
+    // Without an owner, as `lab up` makes it: only a start of the same name may take it for remains.
+    let lab = Lab::up(small(NAME), None, Progress::quiet()).await?;
+    let home = lab.home().to_owned();
+    let record = fs::read(home.join("lab.json"))?;
+    Lab::down(NAME)?;
+
+    // Processes, namespaces and mounts are gone, and all numbers belong to others, even from the same tick on.
+    let mut stranger = Command::new("sleep").arg("600").spawn()?;
+    let mut number = serde_json::to_value(ProcessId::of(stranger.id()).context("the stranger runs")?)?;
+    number["boot"] = "another boot".into();
+    for host in ["control-plane", "node-1"] {
+        fs::create_dir_all(home.join(host).join("pids"))?;
+        fs::create_dir_all(home.join(host).join("lib/left"))?;
+        for daemon in ["init", "kubelet", "etcd"] {
+            fs::write(home.join(host).join("pids").join(daemon), number.to_string())?;
+        }
+    }
+    fs::write(home.join("lab.json"), record)?;
+    let namespace = Path::new("/run/netns").join(format!("{NAME}-node-1"));
+    fs::write(&namespace, "")?;
+
+    let remains = Lab::all()?.into_iter().find(|(lab, _)| lab.name() == NAME).context("nothing is known of it")?;
+    ensure!(remains.1 == Condition::Remains, "{:?}", remains.1);
+    let lab = up(small(NAME)).await?;
+    lab.kubectl(&["get", "nodes"]).await?;
+    ensure!(!home.join("node-1/lib/left").exists(), "the new lab stands on the remains of the old");
+    let processes = processes_of(&lab)?;
+    Lab::down(NAME)?;
+    let ended = stranger.try_wait()?;
+    stranger.kill()?;
+    stranger.wait()?;
+    ensure!(ended.is_none(), "a process that never was the lab's was ended: {ended:?}");
+    nothing_is_left(NAME, &processes)
+}
+
+#[tokio::test]
 async fn a_lab_whose_damaged_record_says_nothing_is_removed_too() -> Result<()> {
     let lab = up(small("damaged")).await?;
     let processes = processes_of(&lab)?;
