@@ -150,7 +150,7 @@ impl Default for Limits {
             first_answer: Duration::from_secs(2),
             learn: Duration::from_millis(50),
             moves: 3,
-            moves_within: Duration::from_secs(180),
+            moves_within: Duration::from_mins(3),
         }
     }
 }

@@ -22,7 +22,7 @@ const STOP_WITHOUT_MOVE: Duration = ms(2000);
 const PLAN: Duration = ms(6000);
 /// Troubles so close to each other are one: the cluster has not settled in between.
 const CLOSE: Duration = ms(4000);
-/// Loss up to this share of a hundred is everyday life.
+/// Loss below this share of a hundred is everyday life.
 const LITTLE_LOSS: u32 = 5;
 
 /// After a death the next owner announces within this time, where somebody can bear it out.
@@ -64,15 +64,12 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
     let dead = if witnessed { bound(schedule.profile) } else { SLOW } + more;
     let fault = match act.trouble {
         Trouble::Power(_) | Trouble::Cable(_) => Fault { moves: true, silence: dead, outage: dead, ..base },
-        Trouble::Isolation(_) | Trouble::Mute(_) | Trouble::Deaf(_) => {
-            let waits = length + SLOW + more;
-            Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
-        }
-        Trouble::OneWay(..) | Trouble::Partition(_) => {
-            let waits = length + SLOW + more;
-            Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
-        }
-        Trouble::Loss(percent) if percent > LITTLE_LOSS => {
+        Trouble::Isolation(_)
+        | Trouble::Mute(_)
+        | Trouble::Deaf(_)
+        | Trouble::OneWay(..)
+        | Trouble::Partition(_)
+        | Trouble::Loss(LITTLE_LOSS..) => {
             let waits = length + SLOW + more;
             Fault { moves: true, splits: true, silence: waits, outage: waits, ..base }
         }
@@ -85,8 +82,12 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         Trouble::Stranger(_) => Fault { silence: ms(100), outage: length + ms(2000), ..base },
         Trouble::Deletion(_) => Fault { moves: true, silence: length + ms(2000), outage: length + ms(2000), ..base },
         Trouble::Termination(_) => Fault { moves: true, silence: more, outage: Duration::ZERO, ..base },
-        Trouble::Drain(_) | Trouble::Unwell(_) | Trouble::Pin(..) => return None,
-        Trouble::ApiDown | Trouble::ApiCut(_) | Trouble::GatewayDown => return None,
+        Trouble::Drain(_)
+        | Trouble::Unwell(_)
+        | Trouble::Pin(..)
+        | Trouble::ApiDown
+        | Trouble::ApiCut(_)
+        | Trouble::GatewayDown => return None,
     };
     Some(fault)
 }

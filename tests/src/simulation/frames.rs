@@ -108,7 +108,8 @@ pub(super) fn advertisement(
     from: Ipv6Addr,
     asker: Option<(MacAddr, Ipv6Addr)>,
 ) -> Vec<u8> {
-    let (destination, to) = asker.map_or((ndp::multicast_mac(ndp::ALL_NODES), ndp::ALL_NODES), |(mac, to)| (mac.0, to));
+    let (destination, to) =
+        asker.map_or_else(|| (ndp::multicast_mac(ndp::ALL_NODES), ndp::ALL_NODES), |(mac, to)| (mac.0, to));
     let message = ndp::Message::Advertisement {
         target: address,
         router: false,
@@ -121,7 +122,7 @@ pub(super) fn advertisement(
 
 fn solicitation(MacAddr(own): MacAddr, from: Option<Ipv6Addr>, target: Ipv6Addr, to: Option<MacAddr>) -> Vec<u8> {
     let group = ndp::solicited_node_group(target);
-    let (destination, to) = to.map_or((ndp::multicast_mac(group), group), |MacAddr(to)| (to, target));
+    let (destination, to) = to.map_or_else(|| (ndp::multicast_mac(group), group), |MacAddr(to)| (to, target));
     let message = ndp::Message::Solicitation { target, source_link: from.map(|_| own) };
     ndp::Packet { destination, source: own, from: from.unwrap_or(Ipv6Addr::UNSPECIFIED), to, message }.encode()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::schedule::{Schedule, Trouble, WARM};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Each with what it shows.
 pub fn schedules() -> Vec<(&'static str, Schedule)> {

@@ -35,6 +35,7 @@ const SLICE: Duration = Duration::from_millis(1);
 
 /// One node.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts that troubles change")]
 pub(super) struct Node {
     pub(super) number: usize,
     pub(super) name: NodeName,
@@ -238,7 +239,7 @@ impl Process {
             return None;
         }
         let into = Duration::from_nanos(u64::try_from(now.as_nanos() % PERIOD.as_nanos()).unwrap_or(0));
-        if self.starving && into >= SLICE { Some(now - into + PERIOD) } else { Some(now) }
+        if self.starving && into >= SLICE { Some((now + PERIOD).saturating_sub(into)) } else { Some(now) }
     }
 
     /// Takes what waits.

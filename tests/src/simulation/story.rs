@@ -37,7 +37,7 @@ impl Outcome {
                 _ => None,
             });
             let answers: Vec<Duration> = answers.collect();
-            let gaps = answers.iter().zip(answers.iter().skip(1)).map(|(before, after)| *after - *before);
+            let gaps = answers.iter().zip(answers.iter().skip(1)).map(|(before, after)| after.saturating_sub(*before));
             longest = longest.max(gaps.max().unwrap_or_default());
         }
         longest

@@ -1,9 +1,10 @@
 //! What happened, for people: acts, first announcements, verdicts, claims, handovers. Beats are left out.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use herald_core::liveness::Body;
-use herald_core::member::Effect;
+use herald_core::liveness::{Body, Standing};
+use herald_core::member::{Effect, Event, Tenure, VipState};
 
 /// Lines with their times, if anybody wants them.
 #[derive(Clone, Debug, Default)]
@@ -36,13 +37,74 @@ impl Trace {
             return;
         }
         let text = match effect {
+            Effect::Report(Event::Vip { vip, state }) => format!("{} {}", vip.address(), of_state(state)),
+            Effect::Report(Event::Peer { node, standing, .. }) => format!("{node} is {}", of_standing(*standing)),
             Effect::Report(event) => format!("{event:?}"),
-            Effect::Datagram { to, envelope, .. } if envelope.body != Body::Beat => {
-                format!("to {to}: {:?}", envelope.body)
-            }
+            Effect::Datagram { to, envelope, .. } => match of_body(&envelope.body) {
+                Some(text) => format!("tells {to} {text}"),
+                None => return,
+            },
             Effect::Ask { inquiry, .. } => format!("asks {inquiry:?}"),
-            _ => return,
+            Effect::Send { .. } | Effect::Join { .. } | Effect::Leave { .. } => return,
         };
         self.line(now, || format!("node-{node}: {text}"));
     }
+}
+
+fn of_state(state: &VipState) -> String {
+    let mut text = match &state.tenure {
+        Tenure::Announcing { epoch, came } => {
+            let gap = came.gap.map_or_else(|| "?".to_owned(), |gap| format!("{:.3}", gap.as_secs_f64()));
+            let from = came.from.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            format!("announcing, epoch {epoch}, {:?}, from {from}, gap {gap} s", came.cause)
+        }
+        Tenure::Yielding { epoch, to, .. } => {
+            let to = to.as_ref().map_or_else(|| "nobody yet".to_owned(), ToString::to_string);
+            format!("yielding, epoch {epoch}, to {to}")
+        }
+        Tenure::Suspended { epoch } => format!("suspended, epoch {epoch}"),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    if state.announced.is_empty() && state.tenure.is_held() {
+        text.push_str(", not told yet");
+    }
+    if let Some(conflict) = &state.conflict {
+        let _ = write!(text, ", conflict with {}", conflict.mac);
+    }
+    text
+}
+
+fn of_standing(standing: Standing) -> String {
+    match standing {
+        Standing::Gone { .. } => "gone".to_owned(),
+        Standing::Starved { .. } => "starved".to_owned(),
+        Standing::Dead { confirmed, .. } => (if confirmed { "dead" } else { "perhaps dead" }).to_owned(),
+        Standing::Alive(state) => {
+            let flags =
+                [(state.able, "able"), (state.leaving, "leaving"), (state.left, "left"), (state.degraded, "late")];
+            let flags: Vec<&str> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+            format!("alive ({})", flags.join(", "))
+        }
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn of_body(body: &Body) -> Option<String> {
+    let text = match body {
+        Body::Beat => return None,
+        Body::Dead(all) => format!("dead: {}", all.iter().map(|one| one.node.as_str()).collect::<Vec<_>>().join(", ")),
+        Body::Query(one) => format!("to look at {}", one.node),
+        Body::Vote(one, opinion) => format!("{} is {opinion:?}", one.node),
+        Body::Claims { node, entries } => {
+            let entries = entries.iter().map(|offer| format!("{}#{}", offer.vip.address(), offer.epoch));
+            format!("claims of {node}: {}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Body::Digests(_) => "digests".to_owned(),
+        Body::Handover(offers) => {
+            let offers = offers.iter().map(|offer| format!("{}#{}", offer.vip.address(), offer.epoch));
+            format!("to take {}", offers.collect::<Vec<_>>().join(", "))
+        }
+        Body::Mismatch(vips) => format!("mismatch of {vips:?}"),
+    };
+    Some(text)
 }

@@ -236,7 +236,7 @@ impl<'s> World<'s> {
         if turn > now {
             if process.wake.is_none_or(|wake| wake > turn || wake <= now) {
                 process.wake = Some(turn);
-                self.plan(turn - now, Event::Wake(number));
+                self.plan(turn.saturating_sub(now), Event::Wake(number));
             }
             return;
         }
@@ -264,7 +264,7 @@ impl<'s> World<'s> {
         let at = node.clock.when(deadline).max(self.now) + late;
         if process.wake.is_none_or(|wake| wake > at || wake <= self.now) {
             process.wake = Some(at);
-            self.plan(at - self.now, Event::Wake(number));
+            self.plan(at.saturating_sub(self.now), Event::Wake(number));
         }
     }
 
