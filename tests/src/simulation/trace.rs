@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use herald_core::liveness::{Body, Standing};
+use herald_core::liveness::{Body, Obituary, Standing};
 use herald_core::member::{Effect, Event, Tenure, VipState};
 
 /// Lines with their times, if anybody wants them.
@@ -89,10 +89,16 @@ fn of_standing(standing: Standing) -> String {
     }
 }
 
+fn of_obituaries(what: &str, all: &[Obituary]) -> String {
+    format!("{what}: {}", all.iter().map(|one| one.node.as_str()).collect::<Vec<_>>().join(", "))
+}
+
 fn of_body(body: &Body) -> Option<String> {
     let text = match body {
         Body::Beat => return None,
-        Body::Dead(all) => format!("dead: {}", all.iter().map(|one| one.node.as_str()).collect::<Vec<_>>().join(", ")),
+        Body::Dead(all) => of_obituaries("dead", all),
+        Body::Gone(all) => of_obituaries("gone", all),
+        Body::Starved(all) => of_obituaries("starved", all),
         Body::Query(one) => format!("to look at {}", one.node),
         Body::Vote(one, opinion) => format!("{} is {opinion:?}", one.node),
         Body::Claims { node, entries } => {
