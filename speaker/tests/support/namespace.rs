@@ -26,6 +26,12 @@ impl Namespace {
         namespace
     }
 
+    /// The one that the calling thread is in.
+    pub(crate) fn own() -> Self {
+        let handle = File::open("/proc/thread-self/ns/net").expect("a handle on this thread's namespace");
+        Self { name: "here".to_owned(), handle }
+    }
+
     /// The name it was given, for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -2,17 +2,19 @@
 
 use crate::support::namespace::Namespace;
 use crate::support::{eventually, now};
+use herald_core::address::Vip;
 use herald_core::announce::Config;
-use herald_core::liveness::{Life, Profile};
+use herald_core::liveness::{Life, Profile, Standing};
 use herald_core::mac::MacAddr;
-use herald_core::member::{self, Outlook, VipState};
+use herald_core::member::{self, About, Outlook, VipState};
 use herald_core::names::{IfIndex, NodeName};
 use herald_speaker::links;
 use herald_speaker::member::{Event, Feeds, Member, Metrics};
 use herald_wire::heartbeat::Keyring;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,12 +26,17 @@ pub(crate) const PORT: u16 = 7948;
 /// How long an event may take that should come at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+type Mirror = Arc<Mutex<BTreeMap<About, member::Event>>>;
+
 /// A running member. Ends without a word when it is dropped.
 pub(crate) struct Speaker {
+    node: String,
     pub(crate) outlook: watch::Sender<Arc<Outlook>>,
     pub(crate) keys: watch::Sender<Arc<Keyring>>,
     pub(crate) profile: watch::Sender<Profile>,
     events: Receiver<Event>,
+    /// The latest about each thing.
+    mirror: Mirror,
     registry: Registry,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -49,6 +56,8 @@ impl Speaker {
         let (events_sender, events) = channel();
         let (started, outlook) = channel();
         let stopped = stop.clone();
+        let mirror = Mirror::default();
+        let reflection = mirror.clone();
         let live = async move {
             let watched = links::watch(|_| true).await.expect("the interfaces of a namespace");
             let feeds = Feeds {
@@ -64,7 +73,12 @@ impl Speaker {
                     () = stopped.cancelled() => return,
                     event = member.events.recv() => match event {
                         // A test that has seen enough may have gone.
-                        Some(event) => drop(events_sender.send(event)),
+                        Some(event) => {
+                            if let Event::Member(event) = &event {
+                                lock(&reflection).insert(event.about(), event.clone());
+                            }
+                            drop(events_sender.send(event));
+                        }
                         None => return,
                     },
                 }
@@ -77,7 +91,12 @@ impl Speaker {
             })
         });
         let outlook = outlook.recv().expect("a member that has started");
-        Self { outlook, keys, profile, events, registry, stop, thread: Some(thread) }
+        Self { node: node.to_owned(), outlook, keys, profile, events, mirror, registry, stop, thread: Some(thread) }
+    }
+
+    /// The name of its node.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
     }
 
     /// Waits for an event; others are passed over.
@@ -93,14 +112,28 @@ impl Speaker {
         }
     }
 
-    /// Waits until the state of an address is as wanted.
+    /// What it does about an address.
+    pub(crate) fn state(&self, vip: &str) -> VipState {
+        match lock(&self.mirror).get(&About::Vip(parse(vip))) {
+            Some(member::Event::Vip { state, .. }) => state.clone(),
+            _ => VipState::default(),
+        }
+    }
+
+    /// How a peer stands on an interface.
+    pub(crate) fn standing(&self, link: u32, peer: &NodeName) -> Standing {
+        match lock(&self.mirror).get(&About::Peer(IfIndex(link), peer.clone())) {
+            Some(member::Event::Peer { standing, .. }) => *standing,
+            _ => Standing::Unheard,
+        }
+    }
+
+    /// Waits until what it does about an address is as wanted.
     pub(crate) fn expect_state(&self, vip: &str, what: &str, wanted: impl Fn(&VipState) -> bool) -> VipState {
-        let event = self.expect_event(&format!("{vip}: {what}"), |event| match event {
-            Event::Member(member::Event::Vip { vip: of, state }) => of.address().to_string() == vip && wanted(state),
-            _ => false,
-        });
-        let Event::Member(member::Event::Vip { state, .. }) = event else { unreachable!() };
-        state
+        eventually(&format!("{vip}: {what}"), PATIENCE, || {
+            let state = self.state(vip);
+            if wanted(&state) { Ok(state) } else { Err(format!("{state:?}")) }
+        })
     }
 
     /// Waits until an address is announced on an interface, and returns the Ethernet address it is announced with.
@@ -108,6 +141,11 @@ impl Speaker {
         let link = IfIndex(link);
         let state = self.expect_state(vip, "an announcement", |state| state.announced.contains_key(&link));
         state.announced[&link]
+    }
+
+    /// Waits until an address is not answered for.
+    pub(crate) fn expect_withdrawn(&self, vip: &str) {
+        self.expect_state(vip, "silence", |state| !state.tenure.is_held() && state.announced.is_empty());
     }
 
     /// Events that have come already.
@@ -139,6 +177,14 @@ impl Speaker {
         (bound(50), bound(99))
     }
 
+    /// The sum of a counter over all its labels.
+    pub(crate) fn sum(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("metrics as text");
+        let of_name = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+        of_name.map(|(_, value)| value.parse::<u64>().expect("a number")).sum()
+    }
+
     /// Waits until a counter has reached a value.
     pub(crate) fn expect_counter(&self, name: &str, value: u64) {
         eventually(&format!("{name} = {value}"), PATIENCE, || {
@@ -158,4 +204,12 @@ impl Drop for Speaker {
         self.stop.cancel();
         let _panicked = self.thread.take().map(JoinHandle::join);
     }
+}
+
+fn lock(mirror: &Mirror) -> std::sync::MutexGuard<'_, BTreeMap<About, member::Event>> {
+    mirror.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn parse(vip: &str) -> Vip {
+    Vip::new(vip.parse().expect("an address")).expect("a VIP")
 }

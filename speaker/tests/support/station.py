@@ -6,6 +6,7 @@ Argument: the interface. Standard input: one JSON command a line:
   {"times": N, "send": EXPRESSION}              the same frame N times, as fast as possible
   {"flood": EXPRESSION, "rate": PPS, "for": S}  the same frame at a rate; prints {"flooded": N, "took": S} at the end
   {"silent": true}                              stops printing frames: for floods
+  {"beats": true}                               prints datagrams to port 7948 too
 Standard output: {"ready": true}, then every ARP and ICMPv6 frame that was received, with the kernel's time.
 """
 
@@ -32,6 +33,9 @@ OUTGOING = 4
 
 output = threading.Lock()
 silent = False
+beats = False
+BEATS_PORT = 7948
+UDP_PROTOCOL = 17
 
 
 def say(value):
@@ -51,7 +55,11 @@ def checksum_is_right(data):
 def frame(data, at, kind):
     packet = Ether(data)
     shown = {"at": at, "length": len(data), "dst": packet.dst, "src": packet.src, "type": packet.type, "packet": kind}
-    if ARP in packet:
+    if UDP in packet:
+        ip = packet[1]
+        hops = ip.ttl if IP in packet else ip.hlim
+        shown["beat"] = {"from": ip.src, "to": ip.dst, "hops": hops, "bytes": bytes(packet[UDP].payload).hex()}
+    elif ARP in packet:
         arp = packet[ARP]
         shown["arp"] = {
             "op": arp.op, "sha": arp.hwsrc, "spa": arp.psrc, "tha": arp.hwdst, "tpa": arp.pdst,
@@ -74,10 +82,16 @@ def frame(data, at, kind):
     return shown
 
 
+def is_datagram(kind, data):
+    return (kind == 0x0800 and data[23:24] == bytes([UDP_PROTOCOL])) or (kind == 0x86DD and data[20] == UDP_PROTOCOL)
+
+
 def is_wanted(data):
     if len(data) < 14:
         return False
     kind = struct.unpack("!H", data[12:14])[0]
+    if is_datagram(kind, data):
+        return beats and Ether(data)[UDP].dport == BEATS_PORT
     return kind in (0x0806, 0x8100) or (kind == 0x86DD and len(data) > 54)
 
 
@@ -116,7 +130,7 @@ def flood(sock, data, rate, duration):
 
 
 def main():
-    global silent
+    global silent, beats
     interface = sys.argv[1]
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -128,6 +142,8 @@ def main():
         command = json.loads(line)
         if "silent" in command:
             silent = command["silent"]
+        if "beats" in command:
+            beats = command["beats"]
         if "send" in command:
             data = bytes(eval(command["send"]))
             at = time.time()

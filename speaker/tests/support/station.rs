@@ -71,6 +71,11 @@ impl Station {
         self.command(&json!({ "silent": silent }));
     }
 
+    /// Reports heartbeats too.
+    pub(crate) fn report_beats(&mut self) {
+        self.command(&json!({ "beats": true }));
+    }
+
     fn command(&mut self, command: &Value) {
         writeln!(self.commands, "{command}").expect("station.py takes commands");
     }
@@ -108,8 +113,13 @@ impl Station {
 
     /// All frames up to and including the first that is wanted as the end mark.
     pub(crate) fn until(&self, what: &str, end: impl Fn(&Value) -> bool) -> Vec<Value> {
+        self.until_within(PATIENCE, what, end)
+    }
+
+    /// As [`Station::until`] with a deadline of one's own.
+    pub(crate) fn until_within(&self, within: Duration, what: &str, end: impl Fn(&Value) -> bool) -> Vec<Value> {
         let seen = std::cell::RefCell::new(Vec::new());
-        self.expect(what, |frame| {
+        self.expect_within(within, what, |frame| {
             seen.borrow_mut().push(frame.clone());
             end(frame)
         });

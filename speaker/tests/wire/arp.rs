@@ -1,11 +1,19 @@
 //! Answering ARP: items 1 to 7, 17 and 20.
 
-use crate::site::{CLIENT, NODE, OTHER_VIP, Site, Speaker, VIP, answers, parse, question};
+use crate::site::{CLIENT, NODE, OTHER_VIP, Site, Speaker, VIP, answers, question};
+use crate::speaker::PORT;
 use crate::support::lan::Lan;
+use herald_core::announce::Config;
+use herald_core::link::Links;
+use herald_core::liveness::{Life, Profile};
+use herald_core::member::Conflict;
 use herald_core::names::IfIndex;
-use herald_speaker::announcer::{Config, Event};
+use herald_speaker::links::Notices;
+use herald_speaker::member::{Feeds, Member, Metrics};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 #[test]
 fn item_1_a_broadcast_question_gets_exactly_one_unicast_reply() {
@@ -51,13 +59,9 @@ fn item_4_nothing_is_answered_but_vips_owned_on_the_interface() {
     elsewhere.connect(&site.node.namespace, "eth1", "node");
     let second = site.node.namespace.within(|| nix::net::if_::if_nametoindex("eth1")).unwrap();
     let (of_second, candidate) = ("198.51.100.7", "192.0.2.102");
-    site.speaker.publish_on(&[(site.node.index, &[VIP], &[candidate]), (second, &[of_second], &[])]);
-    for vip in [VIP, of_second] {
-        site.speaker.expect_event(
-            "both announcements",
-            |event| matches!(event, Event::Announced { vip: announced, .. } if *announced == parse(vip)),
-        );
-    }
+    site.speaker.publish_on(&[("eth0", &[VIP], &[candidate]), ("eth1", &[of_second], &[])]);
+    site.speaker.expect_announced(VIP, site.node.index);
+    site.speaker.expect_announced(of_second, second);
     for address in [of_second, candidate, "192.0.2.200", NODE] {
         site.ask(address);
     }
@@ -75,8 +79,8 @@ fn item_5_candidates_that_are_not_the_owner_never_reply() {
     let mut site = Site::owning(&[VIP, OTHER_VIP]);
     let others = ["node-2", "node-3"].map(|name| site.lan.attach(name, &[]));
     let speakers = others.each_ref().map(|host| Speaker::start(&host.namespace));
-    for (host, speaker) in others.iter().zip(&speakers) {
-        speaker.publish(host.index, &[], &[VIP, OTHER_VIP]);
+    for speaker in &speakers {
+        speaker.publish(&[], &[VIP, OTHER_VIP]);
         // Both count what they overhear, so they listen once they have counted one.
         site.ask(VIP);
         let heard = || speaker.counter("frames_received_total{verdict=\"overheard\"}");
@@ -153,9 +157,9 @@ fn item_7_a_strangers_claim_is_reported_and_answered_a_limited_number_of_times()
         "Ether(src='{stranger}', dst='ff:ff:ff:ff:ff:ff')/ARP(op=2, hwsrc='{stranger}', psrc='{VIP}', hwdst='{stranger}', pdst='{VIP}')"
     );
     site.station.flood(&claim, 50, 4.0);
-    let rival = site.speaker.expect_event("a rival", |event| matches!(event, Event::Rival { .. }));
-    let expected = Event::Rival { vip: parse(VIP), link: IfIndex(site.node.index), mac: stranger.parse().unwrap() };
-    assert_eq!(rival, expected);
+    let state = site.speaker.expect_state(VIP, "a conflict", |state| state.conflict.is_some());
+    let expected = Conflict { link: IfIndex(site.node.index), mac: stranger.parse().unwrap(), node: None };
+    assert_eq!(state.conflict, Some(expected));
     let frames = site.station.until("the end of the flood", |frame| frame["flooded"].is_u64());
     // Every run of the schedule has one gratuitous reply: the first announcement's and those of three defences.
     let gratuitous_replies =
@@ -222,8 +226,8 @@ fn a_question_to_another_host_is_not_answered_in_its_place() {
 #[test]
 fn a_withdrawn_vip_is_silent() {
     let mut site = Site::owning(&[VIP, OTHER_VIP]);
-    site.speaker.publish(site.node.index, &[OTHER_VIP], &[VIP, OTHER_VIP]);
-    site.speaker.expect_event("the withdrawal", |event| *event == Event::Withdrawn { vip: parse(VIP) });
+    site.speaker.publish(&[OTHER_VIP], &[VIP, OTHER_VIP]);
+    site.speaker.expect_withdrawn(VIP);
     let before = site.frames_before_answer_for(OTHER_VIP);
     drop(before);
     site.ask(VIP);
@@ -235,19 +239,19 @@ fn a_withdrawn_vip_is_silent() {
 fn without_the_capability_one_sentence_says_what_is_missing() {
     // Stations need it too, so this asks in a thread that has given it up.
     let refused = std::thread::spawn(|| {
-        let links = tokio::sync::watch::channel(herald_core::link::Links::new()).1;
-        let notices = tokio::sync::watch::channel(herald_speaker::links::Notices::new()).1;
+        let feeds = Feeds {
+            links: watch::channel(Links::new()).1,
+            notices: watch::channel(Notices::new()).1,
+            keys: watch::channel(Arc::default()).1,
+            profile: watch::channel(Profile::default()).1,
+        };
+        let (announce, profile) = (Config::default(), Profile::default());
+        let config = herald_core::member::Config { node: "node".into(), life: Life(1), profile, announce };
         give_up_net_raw();
-        herald_speaker::announcer::Announcer::start(
-            Config::default(),
-            links,
-            notices,
-            herald_speaker::announcer::Metrics::default(),
-        )
-        .err()
-        .map(|error| error.to_string())
+        let started = Member::start(config, PORT, feeds, Metrics::default());
+        started.err().map(|error| error.to_string())
     });
-    let error = refused.join().unwrap().expect("no announcer without NET_RAW");
+    let error = refused.join().unwrap().expect("no member without NET_RAW");
     assert!(error.contains("NET_RAW"), "{error}");
 }
 

@@ -1,10 +1,10 @@
 //! Announcing by ARP: items 8 to 14, 19 and 21.
 
-use crate::site::{CLIENT, OTHER_VIP, Site, Speaker, VIP, answers, neighbour, parse};
+use crate::site::{CLIENT, OTHER_VIP, Site, Speaker, VIP, answers, neighbour};
 use crate::support::eventually;
 use crate::support::lan::Lan;
 use crate::support::station::Station;
-use herald_speaker::announcer::{Config, Event, Pacing};
+use herald_core::announce::{Config, Pacing};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn items_11_and_12_a_clients_fresh_entry_moves_to_the_new_owner() {
         other => Err(format!("{other:?}")),
     });
     client.namespace.run(&format!("ip neigh replace {VIP} lladdr {} dev eth0 nud reachable", nodes[0].mac));
-    speakers[0].publish(nodes[0].index, &[], &[VIP]);
+    speakers[0].publish(&[], &[VIP]);
     speakers[1].own(&nodes[1], &[VIP]);
     eventually("the client to follow", PATIENCE, || match neighbour(&client, VIP) {
         Some((mac, state)) if mac == nodes[1].mac && state == "STALE" => Ok(()),
@@ -84,7 +84,7 @@ fn a_deaf_client_that_asked_another_node_before_learns_from_a_request_of_its_own
     let client = lan.attach("client", &["192.0.2.50/24"]);
     client.namespace.sysctl("net/ipv4/conf/eth0/drop_gratuitous_arp", "1");
     let speaker = Speaker::start(&node.namespace);
-    speaker.publish(node.index, &[], &[VIP]);
+    speaker.publish(&[], &[VIP]);
     // While it is a candidate only, it overhears the client's question, which nobody answers.
     eventually("the candidate to overhear", PATIENCE, || {
         client.namespace.attempt(&format!("ping -c1 -W1 {VIP}")).expect_err("nobody owns the address");
@@ -128,7 +128,7 @@ fn item_13_announcements_keep_the_schedule() {
 fn item_13_first_announcements_of_500_vips_precede_all_repeats_and_repeats_are_paced() {
     let site = Site::with(Config::default());
     let vips = (0..500).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0xc633_6400 + number)));
-    site.speaker.publish_many(site.node.index, vips);
+    site.speaker.publish_many(vips);
     let frames = site.station.during(Duration::from_secs(3));
     let announcements: Vec<_> = frames
         .iter()
@@ -151,7 +151,7 @@ fn item_13_first_announcements_of_500_vips_precede_all_repeats_and_repeats_are_p
 fn item_14_compatible_pacing_stays_below_ten_a_second() {
     let mut site = Site::with(Config { pacing: Pacing::Compat, ..Config::default() });
     let vips = (0..40).map(|number| IpAddr::V4(Ipv4Addr::from_bits(0xc000_0264 + number)));
-    site.speaker.publish_many(site.node.index, vips);
+    site.speaker.publish_many(vips);
     // Answers count too.
     (0..20).for_each(|_| site.ask(VIP));
     let frames = site.station.during(Duration::from_millis(3_500));
@@ -177,10 +177,7 @@ fn item_19_a_carrier_that_comes_back_begins_the_schedule_again() {
         let shown = site.node.namespace.run("ip link show dev eth0");
         if shown.contains("NO-CARRIER") { Ok(()) } else { Err(shown) }
     });
-    let before = site.speaker.events();
-    assert_eq!(before, [], "no event is due yet");
     site.lan.plug("node", true);
-    site.speaker.expect_event("another announcement", |event| matches!(event, Event::Announced { .. }));
     let mut after = site.station.until("the second run's reply", |frame| is_gratuitous(frame, 2, VIP));
     after.extend(site.station.during(Duration::from_millis(500)));
     let requests = after.iter().filter(|frame| is_gratuitous(frame, 1, VIP)).count();
@@ -192,11 +189,9 @@ fn item_21_a_new_mac_address_is_used_and_announced() {
     let mut site = Site::owning(&[VIP, OTHER_VIP]);
     let changed = "02:00:00:00:ee:ee";
     site.node.namespace.run(&format!("ip link set dev eth0 address {changed}"));
-    let event = site.speaker.expect_event(
-        "another announcement",
-        |event| matches!(event, Event::Announced { vip, mac, .. } if *vip == parse(VIP) && mac.to_string() == changed),
-    );
-    drop(event);
+    site.speaker.expect_state(VIP, "another announcement", |state| {
+        state.announced.values().any(|mac| mac.to_string() == changed)
+    });
     let announcement = site
         .station
         .expect("an announcement with it", |frame| is_gratuitous(frame, 1, VIP) && frame["arp"]["sha"] == changed);
@@ -212,9 +207,6 @@ fn an_interface_that_is_made_again_is_announced_again() {
     site.node.namespace.run("ip link del dev eth0");
     site.lan.connect(&site.node.namespace, "eth0", "node");
     let index = site.node.namespace.within(|| nix::net::if_::if_nametoindex("eth0")).unwrap();
-    site.speaker.publish(index, &[VIP], &[VIP]);
-    site.speaker.expect_event(
-        "another announcement",
-        |event| matches!(event, Event::Announced { link, .. } if link.0 == index),
-    );
+    site.speaker.publish(&[VIP], &[VIP]);
+    site.speaker.expect_announced(VIP, index);
 }

@@ -1,10 +1,11 @@
 //! Neighbour discovery: items 22 to 29 and 32.
 
-use crate::site::{CLIENT6, OTHER_VIP, OTHER_VIP6, Site, Speaker, VIP6, answers, neighbour, parse};
+use crate::site::{CLIENT6, OTHER_VIP, OTHER_VIP6, Site, Speaker, VIP6, answers, neighbour};
 use crate::support::eventually;
 use crate::support::lan::Lan;
 use crate::support::station::Station;
-use herald_speaker::announcer::{Config, Event};
+use herald_core::announce::Config;
+use herald_speaker::member::{Event, Task};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -86,9 +87,8 @@ fn item_25_our_own_frames_reflected_by_the_network_are_no_conflict() {
         "Ether(src='{stranger}', dst='{ALL_NODES}')/IPv6(src='fe80::bb', dst='ff02::1', hlim=255)/ICMPv6ND_NA(tgt='{OTHER_VIP6}', R=0, S=0, O=1)/ICMPv6NDOptDstLLAddr(lladdr='{stranger}')"
     );
     site.station.send(&claim);
-    let rival =
-        site.speaker.expect_event("the rival that comes after them", |event| matches!(event, Event::Rival { .. }));
-    assert!(matches!(rival, Event::Rival { vip, .. } if vip == parse(OTHER_VIP6)), "{rival:?}");
+    site.speaker.expect_state(OTHER_VIP6, "the conflict that comes after them", |state| state.conflict.is_some());
+    assert_eq!(site.speaker.state(VIP6).conflict, None);
 }
 
 #[test]
@@ -185,16 +185,15 @@ fn item_32_without_link_local_address_a_sentence_says_so_and_ipv4_goes_on() {
     let speaker = Speaker::start(&node.namespace);
     let mut site = Site { lan, node, speaker, client, station };
     let vips = [VIP6, OTHER_VIP];
-    site.speaker.publish(site.node.index, &vips, &vips);
+    site.speaker.publish(&vips, &vips);
     let hindered = site.speaker.expect_event("the hindrance", |event| matches!(event, Event::Hindered { .. }));
-    let Event::Hindered { hindrance, .. } = hindered else { unreachable!() };
+    let Event::Hindered { task: Task::Advertisements, hindrance: Some(hindrance), .. } = hindered else {
+        panic!("{hindered:?}")
+    };
     assert!(hindrance.contains("eth0 has no IPv6 link-local address"), "{hindrance}");
     site.ask(VIP6);
     let frames = site.frames_before_answer_for(OTHER_VIP);
     assert!(!frames.iter().any(|frame| frame["na"]["target"] == VIP6), "{frames:#?}");
     site.node.namespace.run("ip address add fe80::1/64 dev eth0 nodad");
-    site.speaker.expect_event(
-        "an announcement once there is one",
-        |event| matches!(event, Event::Announced { vip, .. } if *vip == parse(VIP6)),
-    );
+    site.speaker.expect_announced(VIP6, site.node.index);
 }

@@ -30,7 +30,7 @@ fn item_30_candidates_report_their_membership_before_any_failover() {
     let client = lan.attach("client", &[]);
     let station = Station::listen(&client.namespace, "eth0");
     let speaker = Speaker::start(&node.namespace);
-    speaker.publish(node.index, &[], &[VIP6]);
+    speaker.publish(&[], &[VIP6]);
     let report = station.expect("an MLDv2 report of a candidate", reports_membership);
     assert_eq!(report["src"], node.mac);
     lan.plug("node", false);
@@ -50,7 +50,7 @@ fn item_30_on_a_snooping_switch_the_first_question_after_a_failover_is_answered(
     let client = lan.attach("client", &["2001:db8::50/64"]);
     let speakers = nodes.each_ref().map(|node| Speaker::start(&node.namespace));
     speakers[0].own(&nodes[0], &[VIP6]);
-    speakers[1].publish(nodes[1].index, &[], &[VIP6]);
+    speakers[1].publish(&[], &[VIP6]);
     eventually("the switch to know both ports as members", PATIENCE, || {
         let shown = lan.switch.run("bridge mdb show dev br0");
         let knows =
@@ -74,12 +74,12 @@ fn item_31_a_shared_group_is_left_with_its_last_vip() {
     speaker.own(&node, &[VIP6, NAMESAKE]);
     eventually("the group to be joined", PATIENCE, || is_member(&node));
     let mut station = Station::listen(&client.namespace, "eth0");
-    speaker.publish(node.index, &[NAMESAKE], &[NAMESAKE]);
-    speaker.expect_event("the withdrawal", |event| matches!(event, herald_speaker::announcer::Event::Withdrawn { .. }));
+    speaker.publish(&[NAMESAKE], &[NAMESAKE]);
+    speaker.expect_withdrawn(VIP6);
     station.send(&question(&client.mac, NAMESAKE));
     station.expect("an answer for the one that stays", |frame| answers(frame, NAMESAKE));
     is_member(&node).expect("membership for the one that stays");
-    speaker.publish(node.index, &[], &[]);
+    speaker.publish(&[], &[]);
     eventually("the group to be left", PATIENCE, || match is_member(&node) {
         Ok(()) => Err("still a member".to_owned()),
         Err(_) => Ok(()),

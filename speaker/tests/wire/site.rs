@@ -1,30 +1,42 @@
-//! Announcers on hosts of a switch, and what is asked of them.
+//! Members on hosts of a switch that know of nobody else on the wire, and what is asked of them.
 
+use crate::speaker::{self, parse};
 use crate::support::lan::{Host, Lan};
 use crate::support::namespace::Namespace;
 use crate::support::station::Station;
-use crate::support::{eventually, now};
 use herald_core::address::Vip;
-use herald_core::names::IfIndex;
-use herald_speaker::announcer::{Announcements, Announcer, Config, Event, Metrics};
-use herald_speaker::links;
-use prometheus_client::registry::Registry;
+use herald_core::announce::Config;
+use herald_core::liveness::Claim;
+use herald_core::member::{Condition, Outlook};
+use herald_core::ownership::{Advertisement, InterfacePattern, Node, Segment, Subject, View};
+use herald_wire::heartbeat::Keyring;
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 
-/// An announcer with the interfaces of a namespace, run as the speaker runs it.
+/// A member that is told what it owns.
+///
+/// There is one other node as far as it knows, of which nothing is ever heard, and which is the owner of the addresses that
+/// this one is only a candidate for.
 pub(crate) struct Speaker {
-    announcements: watch::Sender<Announcements>,
-    events: Receiver<Event>,
-    registry: Registry,
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    member: speaker::Speaker,
+    /// Of the claims it is told of: each time higher ones.
+    epoch: Cell<u64>,
 }
+
+impl Deref for Speaker {
+    type Target = speaker::Speaker;
+
+    fn deref(&self) -> &Self::Target {
+        &self.member
+    }
+}
+
+const OTHER_NODE: &str = "elsewhere";
+const LINKS: [&str; 2] = ["eth0", "eth1"];
 
 impl Speaker {
     /// Starts in a namespace with usual settings.
@@ -33,135 +45,76 @@ impl Speaker {
     }
 
     pub(crate) fn start_with(namespace: &Namespace, config: Config) -> Self {
-        let stop = CancellationToken::new();
-        let metrics = Metrics::default();
-        let mut registry = Registry::default();
-        metrics.register(&mut registry);
-        let (events_sender, events) = channel();
-        let (started, announcements) = channel();
-        let stopped = stop.clone();
-        let live = async move {
-            let watched = links::watch(|_| true).await.expect("the interfaces of a namespace");
-            let links = (watched.links.clone(), watched.notices.clone());
-            let mut announcer = Announcer::start(config, links.0, links.1, metrics).expect("an announcer, as root");
-            started.send(announcer.announcements().clone()).expect("the test that waits");
-            loop {
-                tokio::select! {
-                    () = stopped.cancelled() => return,
-                    event = announcer.events.recv() => match event {
-                        // A test that has seen enough may have gone.
-                        Some(event) => drop(events_sender.send(event)),
-                        None => return,
-                    },
-                }
-            }
-        };
-        let thread = namespace.within(|| {
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.expect("a runtime").block_on(live);
-            })
-        });
-        let announcements = announcements.recv().expect("an announcer that has started");
-        Self { announcements, events, registry, stop, thread: Some(thread) }
+        let member = speaker::Speaker::start(namespace, namespace.name(), 1, config, Keyring::default());
+        Self { member, epoch: Cell::new(0) }
     }
 
-    /// Owns these VIPs on an interface, is a candidate for those.
-    pub(crate) fn publish(&self, link: u32, owned: &[&str], candidates: &[&str]) {
-        self.publish_on(&[(link, owned, candidates)]);
+    /// Owns these VIPs on `eth0`, is a candidate for those.
+    pub(crate) fn publish(&self, owned: &[&str], candidates: &[&str]) {
+        self.publish_on(&[("eth0", owned, candidates)]);
     }
 
     /// As [`Speaker::publish`] for several interfaces.
-    pub(crate) fn publish_on(&self, links: &[(u32, &[&str], &[&str])]) {
-        let mut announcements = Announcements::default();
-        for (link, owned, candidates) in links {
-            for (map, vips) in [(&mut announcements.owned, owned), (&mut announcements.candidates, candidates)] {
-                for vip in *vips {
-                    map.entry(parse(vip)).or_insert_with(BTreeSet::new).insert(IfIndex(*link));
-                }
-            }
-        }
-        self.announcements.send_replace(announcements);
+    pub(crate) fn publish_on(&self, links: &[(&str, &[&str], &[&str])]) {
+        let subjects = links.iter().flat_map(|(link, owned, candidates)| {
+            let candidates = candidates.iter().filter(|vip| !owned.contains(vip)).map(|vip| (vip, OTHER_NODE));
+            let owned = owned.iter().map(|vip| (vip, self.member.node()));
+            owned.chain(candidates).map(|(vip, owner)| (parse(vip), owner, *link))
+        });
+        self.tell(subjects);
     }
 
     /// Owns as many VIPs as there are, given as numbers.
-    pub(crate) fn publish_many(&self, link: u32, vips: impl Iterator<Item = std::net::IpAddr>) {
-        let own = |address| (Vip::new(address).expect("a VIP"), BTreeSet::from([IfIndex(link)]));
-        let owned: BTreeMap<_, _> = vips.map(own).collect();
-        self.announcements.send_replace(Announcements { candidates: owned.clone(), owned });
+    pub(crate) fn publish_many(&self, vips: impl Iterator<Item = IpAddr>) {
+        self.tell(vips.map(|vip| (Vip::new(vip).expect("a VIP"), self.member.node(), "eth0")));
+    }
+
+    /// Says which node has each address, on which interface.
+    fn tell<'v>(&self, subjects: impl Iterator<Item = (Vip, &'v str, &'v str)>) {
+        self.epoch.set(self.epoch.get() + 1);
+        let subjects = subjects.map(|(vip, owner, link)| {
+            let claim = Some(Claim { epoch: self.epoch.get(), node: owner.into() });
+            (vip, Arc::new(Subject { claim, ..Subject::new(vip, link.into()) }))
+        });
+        // The addresses of an interface come from a pool of its name.
+        let advertisements = LINKS.map(|link| {
+            let interfaces = vec![InterfacePattern::new(link)];
+            (link.to_owned(), Advertisement { pools: [link.into()].into(), interfaces, ..Advertisement::default() })
+        });
+        let nodes = [self.member.node(), OTHER_NODE].map(|name| (name.into(), node()));
+        self.outlook.send_replace(Arc::new(Outlook {
+            view: Arc::new(View { nodes: nodes.into(), advertisements: advertisements.into() }),
+            subjects: subjects.collect(),
+            me: Condition { able: true, ..Condition::default() },
+            ..Outlook::default()
+        }));
     }
 
     /// Owns these VIPs on a host's `eth0`, and waits until they are announced.
     pub(crate) fn own(&self, host: &Host, vips: &[&str]) {
-        self.publish(host.index, vips, vips);
+        self.publish(vips, vips);
         for vip in vips {
-            self.expect_event(
-                "an announcement",
-                |event| matches!(event, Event::Announced { vip: announced, .. } if *announced == parse(vip)),
-            );
+            self.expect_announced(vip, host.index);
         }
-    }
-
-    /// Waits for an event; others are passed over.
-    pub(crate) fn expect_event(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-        let deadline = now() + Duration::from_secs(5);
-        let mut others = Vec::new();
-        loop {
-            match self.events.recv_timeout(deadline.saturating_duration_since(now())) {
-                Ok(event) if wanted(&event) => return event,
-                Ok(event) => others.push(event),
-                Err(error) => panic!("waited for {what}: {error}; events were {others:#?}"),
-            }
-        }
-    }
-
-    /// Events that have come already.
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.events.try_iter().collect()
-    }
-
-    /// A counter's value by its name with labels, such as `frames_malformed_total{reason="truncated"}`.
-    pub(crate) fn counter(&self, name: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("metrics as text");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().expect("a number"))
-    }
-
-    /// From a question's arrival in the kernel to its answer's departure: the bounds, in seconds, that half and 99 % of
-    /// the answers so far kept.
-    pub(crate) fn answer_latency(&self) -> (f64, f64) {
-        let total = self.counter("answer_latency_seconds_count");
-        let bound = |percent: u64| {
-            let mut bound = 20e-6;
-            while self.counter(&format!("answer_latency_seconds_bucket{{le=\"{bound:?}\"}}")) * 100 < total * percent
-                && bound < 1.0
-            {
-                bound *= 2.0;
-            }
-            bound
-        };
-        (bound(50), bound(99))
-    }
-
-    /// Waits until a counter has reached a value.
-    pub(crate) fn expect_counter(&self, name: &str, value: u64) {
-        eventually(&format!("{name} = {value}"), Duration::from_secs(5), || {
-            let seen = self.counter(name);
-            if seen == value { Ok(()) } else { Err(seen.to_string()) }
-        });
     }
 }
 
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        let _panicked = self.thread.take().map(JoinHandle::join);
+fn node() -> Node {
+    let segments = LINKS.map(|link| Segment {
+        interface: link.into(),
+        subnets: BTreeSet::new(),
+        carrier: true,
+        mac: None,
+        addresses: BTreeSet::new(),
+    });
+    Node {
+        labels: BTreeMap::new(),
+        speaker: true,
+        bar: None,
+        leaving: false,
+        cordoned: false,
+        segments: segments.into(),
     }
-}
-
-pub(crate) fn parse(vip: &str) -> Vip {
-    Vip::new(vip.parse().expect("an address")).expect("a VIP")
 }
 
 /// One node that announces and one host that asks, in scapy's hands.
