@@ -334,15 +334,12 @@ impl Detector {
 
     /// Takes note of what follows from a change, and of when something is due next.
     pub(super) fn go_on(&mut self, now: Instant) {
+        self.feel(now);
         self.bear_witness(now);
-        let mut deadline = self.next_beat;
-        deadline = self.broadcasts.iter().map(|broadcast| broadcast.due).fold(deadline, Instant::min);
-        deadline = self.clouded_until.into_iter().fold(deadline, Instant::min);
-        deadline = self.next_judgement(now).into_iter().fold(deadline, Instant::min);
-        deadline = self.next_doubt(now).into_iter().fold(deadline, Instant::min);
-        if self.deadline != deadline {
-            self.deadline = deadline;
-        }
+        let broadcasts = self.broadcasts.iter().map(|broadcast| broadcast.due);
+        let others = [self.clouded_until, self.next_judgement(), self.next_doubt(now)].into_iter().flatten();
+        // What is overdue is due now: it must not look as if this node were late for it.
+        self.deadline = broadcasts.chain(others).fold(self.next_beat, Instant::min).max(now);
     }
 }
 

@@ -5,6 +5,7 @@ use super::detector::Detector;
 use super::message::{Body, Envelope, Obituary, State};
 use super::record::{Record, Worth};
 use super::{Effect, Standing};
+use crate::announce::schedule::after;
 use crate::mac::MacAddr;
 use crate::names::NodeName;
 use std::net::IpAddr;
@@ -208,6 +209,7 @@ impl Detector {
         }
         record.condemned = Some(obituary.incarnation);
         record.starvation_told = true;
+        record.rest_until = after(now, super::inquest::REST);
         let since = record.last_sign().max(now.checked_sub(silence)).unwrap_or(now);
         let standing = match told {
             Told::Dead => Standing::Dead { since, confirmed: true },

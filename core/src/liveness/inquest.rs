@@ -22,7 +22,7 @@ const OBSERVERS: usize = 3;
 const ASKERS: usize = 16;
 
 /// Between two looks at a peer whose standing they didn't change.
-const REST: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
 
 /// An investigation of one peer.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Detector {
         Some(due.max(record.rest_until))
     }
 
-    pub(super) fn next_judgement(&self, _now: Instant) -> Option<Instant> {
+    pub(super) fn next_judgement(&self) -> Option<Instant> {
         if self.clouded_until.is_some() || !self.carrier {
             return None;
         }
@@ -160,8 +160,10 @@ impl Detector {
         if rounds >= QUESTIONS && self.conclude(node, observers.iter().any(|observer| observer.is_fresh), now) {
             return;
         }
-        self.out.ask(Inquiry::Echo { to: peer.address, mac: peer.mac });
-        self.out.ask(Inquiry::Resolve { target: peer.address, mac: Some(peer.mac), probe: false });
+        if rounds < QUESTIONS {
+            self.out.ask(Inquiry::Echo { to: peer.address, mac: peer.mac });
+            self.out.ask(Inquiry::Resolve { target: peer.address, mac: Some(peer.mac), probe: false });
+        }
         if own {
             let query = Body::Query(Obituary { node: node.clone(), incarnation });
             let place = usize::try_from(rounds).unwrap_or_default();
@@ -200,6 +202,8 @@ impl Detector {
 
     /// Comes to a verdict, if there is enough to go by. The kernel was asked as often as it should be.
     fn conclude(&mut self, node: &NodeName, observed: bool, now: Instant) -> bool {
+        // Before all else: two that ask each other must not wait for each other.
+        self.report(node, now);
         let Some(record) = self.records.get(node) else { return true };
         let Some(inquest) = &record.inquest else { return true };
         if record.answered >= Some(inquest.began) || inquest.answers_others {
@@ -280,25 +284,38 @@ impl Detector {
         }
     }
 
-    /// Ends an inquest, and tells those who asked what was found.
+    /// Ends an inquest.
     pub(super) fn close(&mut self, node: &NodeName, now: Instant) {
+        self.report(node, now);
+        if let Some(record) = self.records.get_mut(node) {
+            record.inquest = None;
+        }
+        self.go_on(now);
+    }
+
+    /// Tells those who asked what was found.
+    fn report(&mut self, node: &NodeName, now: Instant) {
         let mine = self.voice.profile;
         let Some(record) = self.records.get_mut(node) else { return };
-        let Some(inquest) = record.inquest.take() else { return };
+        let Some((began, rounds)) = record.inquest.as_ref().map(|inquest| (inquest.began, inquest.rounds)) else {
+            return;
+        };
         let opinion = if record.was_heard(2, mine, now) {
             Opinion::Heard
-        } else if record.answered >= Some(inquest.began) {
+        } else if record.answered >= Some(began) {
             Opinion::Answers
-        } else if inquest.rounds >= QUESTIONS {
+        } else if rounds >= QUESTIONS {
             Opinion::Silent
         } else {
             Opinion::Unable
         };
-        record.finding = Some((now, opinion));
-        for (asker, obituary) in inquest.askers {
+        if opinion != Opinion::Unable {
+            record.finding = Some((now, opinion));
+        }
+        let askers = record.inquest.as_mut().map(|inquest| std::mem::take(&mut inquest.askers));
+        for (asker, obituary) in askers.into_iter().flatten() {
             self.send(&asker, Body::Vote(obituary, opinion), now);
         }
-        self.go_on(now);
     }
 
     /// Another node wants to know how a peer is.
@@ -314,7 +331,7 @@ impl Detector {
         if record.was_heard(2, mine, now) {
             return self.send(asker, Body::Vote(obituary, Opinion::Heard), now);
         }
-        if let Some((_, opinion)) = found.filter(|_| record.inquest.is_none()) {
+        if let Some((_, opinion)) = found {
             return self.send(asker, Body::Vote(obituary, opinion), now);
         }
         let inquest = record.inquest.get_or_insert_with(|| Inquest::new(false, now));
