@@ -1,16 +1,25 @@
 //! The assembly: from the command line to a running speaker.
 
 use crate::admin;
-use crate::announcer::{self, Announcer};
-use crate::args::{Args, ClusterArgs, LogFormat, NetworkArgs, Pacing, ProcessArgs, Steering as SteeringMode};
+use crate::args::{
+    Args, ClusterArgs, HealthChoice, LogFormat, NetworkArgs, Pacing, ProcessArgs, Steering as SteeringMode,
+};
 use crate::driver::{Driver, Parts};
+use crate::events::{self, Events};
 use crate::guard::Guard;
 use crate::intake::Intake;
+use crate::kube_proxy;
 use crate::links;
+use crate::member::{self, Feeds, Member};
 use crate::metrics::Metrics;
 use crate::report::writer::Writer;
+use crate::settings::Settings;
+use crate::state_file::StateFile;
 use crate::steering::{GuardMetrics, Steering};
 use anyhow::Context;
+use herald_core::announce;
+use herald_core::liveness::{Life, Profile};
+use herald_core::member::Config as MemberConfig;
 use herald_core::names::NodeName;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -33,8 +42,15 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let Args { cluster, network, process } = args;
     let ClusterArgs { kubeconfig, node_name: _, namespace } = &cluster;
-    let NetworkArgs { interfaces: _, ignore_interfaces: _, steering, announce_pacing } = &network;
-    let ProcessArgs { admin_address, drain_timeout, cleanup, log_level, log_format } = &process;
+    let NetworkArgs {
+        interfaces: _,
+        ignore_interfaces: _,
+        steering,
+        announce_pacing,
+        heartbeat_port,
+        kube_proxy_health,
+    } = &network;
+    let ProcessArgs { admin_address, drain_timeout, state_file, cleanup, log_level, log_format } = &process;
     start_log(log_level, *log_format)?;
     if *cleanup {
         return clean_up();
@@ -51,7 +67,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let interfaces = network.interface_choice();
     let choice = interfaces.clone();
     let watched = links::watch(move |name| choice.admits(name)).await?;
-    let announcer = start_announcer(&node, *announce_pacing, &watched, &mut registry)?;
+    let (settings, keys, profile) = Settings::new();
+    let feeds = Feeds { links: watched.links.clone(), notices: watched.notices.clone(), keys, profile };
+    let member = start_member(&node, *announce_pacing, *heartbeat_port, feeds, &mut registry)?;
     let config = api_config(kubeconfig.as_deref()).await?;
     let server = config.cluster_url.to_string();
     let client = Client::try_from(config).context("setting up the connection to the API server")?;
@@ -60,23 +78,39 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     metrics.register(&mut registry);
     let (lacking, lacking_receiver) = watch::channel(vec!["a first view of the cluster"]);
-    let serving = admin::serve(*admin_address, registry, lacking_receiver).await?;
-    let admin = tokio::spawn(serving);
+    let admin = tokio::spawn(admin::serve(*admin_address, registry, lacking_receiver).await?);
+    let (events, notices) = Events::new(metrics.clone());
+    let events_task = tokio::spawn(events::write(client.clone(), node.clone(), notices));
     let driver = Driver::new(Parts {
         interfaces,
+        heartbeat_port: *heartbeat_port,
         drain_timeout: *drain_timeout,
         intake: Intake::new(&client, server, namespace),
+        state_file: StateFile::new(state_file.0.clone(), node.clone()),
         links: watched.links.clone(),
-        announcer,
+        kube_proxy: ask_kube_proxy(kube_proxy_health),
+        settings,
+        member,
         guard,
         writer: Writer::new(client, node.clone()),
+        events,
         metrics,
         lacking,
         node,
     });
     let ended = driver.run(stop_signals()?).await;
+    events_task.abort();
     admin.abort();
     Ok(ended?)
+}
+
+/// Asks for as long as the driver listens. The sender is kept by the task, or by nobody if there is nothing to ask.
+fn ask_kube_proxy(url: &HealthChoice) -> watch::Receiver<kube_proxy::Health> {
+    let (said, heard) = watch::channel(kube_proxy::Health::default());
+    if let Some(url) = &url.0 {
+        tokio::spawn(kube_proxy::ask_on(url.clone(), said));
+    }
+    heard
 }
 
 fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
@@ -102,22 +136,30 @@ fn clean_up() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_announcer(
+fn start_member(
     node: &NodeName,
     pacing: Pacing,
-    watched: &links::Watched,
+    port: u16,
+    feeds: Feeds,
     registry: &mut Registry,
-) -> anyhow::Result<Announcer> {
-    let metrics = announcer::Metrics::default();
+) -> anyhow::Result<Member> {
+    let metrics = member::Metrics::default();
     metrics.register(registry);
     let pacing = match pacing {
-        Pacing::Default => announcer::Pacing::Default,
-        Pacing::Compat => announcer::Pacing::Compat,
+        Pacing::Default => announce::Pacing::Default,
+        Pacing::Compat => announce::Pacing::Compat,
     };
+    let mut life = [0; 8];
+    aws_lc_rs::rand::fill(&mut life).map_err(|_| anyhow::anyhow!("the kernel gives no random numbers"))?;
     // Any number that differs between nodes will do.
     let seed = node.as_str().bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
-    let config = announcer::Config { pacing, seed, ..announcer::Config::default() };
-    Ok(Announcer::start(config, watched.links.clone(), watched.notices.clone(), metrics)?)
+    let config = MemberConfig {
+        node: node.clone(),
+        life: Life(u64::from_ne_bytes(life)),
+        profile: Profile::default(),
+        announce: announce::Config { pacing, seed, ..announce::Config::default() },
+    };
+    Ok(Member::start(config, port, feeds, metrics)?)
 }
 
 async fn api_config(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {

@@ -1,6 +1,7 @@
 //! The command line. Every flag can be given by an environment variable, and everything but the node's name has a
 //! default, so that the program also runs by hand.
 
+use crate::kube_proxy::{HealthUrl, HealthUrlError};
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 use herald_core::names::{InterfaceName, NodeName};
 use herald_core::ownership::InterfacePattern;
@@ -12,6 +13,9 @@ use std::time::Duration;
 /// there may be hundreds.
 const POD_SIDE_INTERFACES: &str = "veth*,cali*,cilium*,lxc*,cni*,flannel*,docker*,podman*,kube-*,nodelocaldns,\
     antrea*,ovs-*,weave*,vxlan*,geneve*,tunl*,wg*,virbr*,vnet*,tap*,br-????????????,dummy*,ifb*";
+
+/// UDP port of heartbeats.
+const HEARTBEAT_PORT: u16 = 7948;
 
 /// Announces external addresses of Kubernetes Services from this node: answers ARP and NDP for those it owns and sends
 /// their traffic to the Services.
@@ -48,7 +52,7 @@ pub struct ClusterArgs {
     /// Name of the Node this speaker runs on; required, unless to clean up
     #[arg(long, env = "NODE_NAME", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub node_name: String,
-    /// Namespace that Herald runs in; only named in the log, since a speaker reads and writes objects of all namespaces
+    /// Namespace that Herald runs in: where the Secret with the keys of heartbeats lies
     #[arg(long, env = "HERALD_NAMESPACE", value_name = "NAMESPACE", default_value = "herald-system")]
     pub namespace: String,
 }
@@ -76,6 +80,20 @@ pub struct NetworkArgs {
     /// How fast announcements go out
     #[arg(long, env = "HERALD_ANNOUNCE_PACING", value_name = "PACE", value_enum, default_value_t = Pacing::Default)]
     pub announce_pacing: Pacing,
+    /// UDP port at which this speaker hears the others; a firewall must let it through between nodes
+    #[arg(long, env = "HERALD_HEARTBEAT_PORT", value_name = "PORT", default_value_t = HEARTBEAT_PORT,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub heartbeat_port: u16,
+    /// URL at which kube-proxy, or what does its work, says whether it is well; while it says no, this node announces
+    /// nothing. No answer is no answer. Empty: don't ask
+    #[arg(
+        long,
+        env = "HERALD_KUBE_PROXY_HEALTH",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:10256/healthz",
+        value_parser = health_url
+    )]
+    pub kube_proxy_health: HealthChoice,
 }
 
 /// Flags about the process.
@@ -89,6 +107,11 @@ pub struct ProcessArgs {
     /// grace period
     #[arg(long, env = "HERALD_DRAIN_TIMEOUT", value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub drain_timeout: Duration,
+    /// File in which the last view of the cluster and the keys of heartbeats are kept, so that a speaker that starts while
+    /// the API server is away goes on where it was. Empty: none
+    #[arg(long, env = "HERALD_STATE_FILE", value_name = "FILE", default_value = "/var/lib/herald/speaker.json",
+        value_parser = file)]
+    pub state_file: FileChoice,
     /// Remove the nf_tables rules this program left in the kernel, and exit
     #[arg(long)]
     pub cleanup: bool,
@@ -173,6 +196,24 @@ impl InterfaceChoice {
     }
 }
 
+/// Where kube-proxy is asked; `None`: nowhere.
+pub type HealthChoice = Chosen<HealthUrl>;
+/// A file; `None`: none.
+pub type FileChoice = Chosen<PathBuf>;
+
+/// What a flag names; empty, it names nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen<T>(pub Option<T>);
+
+#[expect(clippy::unnecessary_wraps, reason = "what reads a flag may fail")]
+fn file(text: &str) -> Result<FileChoice, String> {
+    Ok(Chosen((!text.is_empty()).then(|| PathBuf::from(text))))
+}
+
+fn health_url(text: &str) -> Result<HealthChoice, HealthUrlError> {
+    if text.is_empty() { Ok(Chosen(None)) } else { text.parse().map(|url| Chosen(Some(url))) }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u32 = text.parse().map_err(|_| format!("{text:?} is no number of seconds from 0 to {}", u32::MAX))?;
     Ok(Duration::from_secs(seconds.into()))
@@ -217,6 +258,19 @@ mod tests {
         let error = parse(&["--node-name", "", "--cleanup"]).cluster.node().unwrap_err();
         assert!(error.to_string().contains("NODE_NAME"), "{error}");
         assert_eq!(parse(&["--node-name", "node-1"]).cluster.node(), Ok("node-1".into()));
+    }
+
+    #[test]
+    fn a_url_and_a_file_can_be_left_out_by_naming_nothing() {
+        let args = parse(&[]);
+        assert_eq!(args.process.state_file.0, Some(PathBuf::from("/var/lib/herald/speaker.json")));
+        assert_eq!(args.network.kube_proxy_health.0, "http://127.0.0.1:10256/healthz".parse().ok());
+        assert_eq!(args.network.heartbeat_port, 7948);
+        let args = parse(&["--state-file", "", "--kube-proxy-health="]);
+        assert_eq!((args.process.state_file.0, args.network.kube_proxy_health.0), (None, None));
+        let error = Args::try_parse_from(["herald-speaker", "--kube-proxy-health", "10256"]).unwrap_err();
+        assert!(error.to_string().contains("\"10256\" is no URL such as"), "{error}");
+        assert!(Args::try_parse_from(["herald-speaker", "--heartbeat-port", "0"]).is_err());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 
 use crate::intake::chain;
 use crate::steering::Steering;
+use herald_core::address::Vip;
 use herald_core::steering::Table;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Deleting waits for the kernel, tens of milliseconds. So much later it is in nobody's way, and a burst of removals is
@@ -28,6 +30,8 @@ pub struct Native {
     steering: Steering,
     /// What was added last; `None` until something was, and after a failure.
     added: Option<Table>,
+    /// The addresses that the kernel has known rules for.
+    prepared: BTreeSet<Vip>,
     /// When to remove what the table lacks.
     remove: Option<Instant>,
     retry: Option<Instant>,
@@ -42,7 +46,14 @@ pub struct Unguarded;
 impl Guard {
     /// With rules of an earlier life still in the kernel, which the first table clears up.
     pub fn native(steering: Steering) -> Self {
-        Self::Native(Box::new(Native { steering, added: None, remove: None, retry: None, failure: None }))
+        Self::Native(Box::new(Native {
+            steering,
+            added: None,
+            prepared: BTreeSet::new(),
+            remove: None,
+            retry: None,
+            failure: None,
+        }))
     }
 
     /// Adds what the table has and the kernel lacks, and plans the removal of the rest.
@@ -71,6 +82,14 @@ impl Guard {
         }
     }
 
+    /// Whether the kernel has had rules for the address: with older ones it goes on, without any it must not begin.
+    pub fn has(&self, vip: Vip) -> bool {
+        match self {
+            Self::Off => true,
+            Self::Native(native) => native.prepared.contains(&vip),
+        }
+    }
+
     /// When to come back.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self {
@@ -91,6 +110,7 @@ impl Native {
         let done = self.steering.insert(table);
         self.settle(done, now)?;
         self.remove = self.remove.or_else(|| now.checked_add(REMOVE_AFTER));
+        self.prepared = table.vips.keys().copied().collect();
         self.added = Some(table.clone());
         Ok(())
     }

@@ -2,28 +2,33 @@
 //!
 //! | question | module |
 //! |---|---|
-//! | what does it know of the cluster? | [`intake`], [`picture`] |
-//! | what must this node do now? | [`duties`], and `herald_core::ownership` for who owns an address |
+//! | what does it know of the cluster? | [`intake`], [`state_file`], [`picture`] |
+//! | what holds for all speakers? | [`settings`] |
+//! | what is said and heard on the wire, and who has which address? | [`member`], and `herald_core::member` for the rules |
+//! | what came of it? | [`situation`], [`health`] |
 //! | in which order is it done? | [`driver`] |
-//! | what is said and heard on the wire? | [`announcer`], [`links`], [`heard`] |
+//! | what does this node have and how is it? | [`links`], [`kube_proxy`] |
 //! | what does the kernel do with packets? | [`steering`], [`guard`] |
-//! | what is written to the API server? | [`report`] |
+//! | what is written to the API server? | [`report`], [`transitions`], [`events`] |
 //! | how is it started and watched? | [`app`], [`args`], [`admin`], [`metrics`] |
 
 pub mod admin;
-pub mod announcer;
 pub mod app;
 pub mod args;
 pub mod driver;
-pub mod duties;
+pub mod events;
 pub mod guard;
-pub mod heard;
+pub mod health;
 pub mod intake;
 pub mod kube_proxy;
 pub mod links;
 pub mod member;
 pub mod metrics;
 pub mod picture;
+pub mod probes;
 pub mod report;
+pub mod settings;
+pub mod situation;
 pub mod state_file;
 pub mod steering;
+pub mod transitions;

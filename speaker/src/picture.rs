@@ -1,18 +1,21 @@
-//! The cluster as ownership sees it, put together from what the watches have shown and what this node knows of
-//! itself.
+//! The cluster as a member sees it, put together from what the watches have shown and what this node knows of itself.
 //!
-//! Owns the joins (a Service's endpoints, a node's speaker); decides nothing.
+//! Owns the joins (a Service's endpoints, a node's speaker) and that only what has changed is put together anew; decides
+//! nothing.
 
-use crate::intake::{News, ServiceRecord, VipRecord, World};
+use crate::intake::{News, NodeRecord, ServiceRecord, VipRecord, World};
 use herald_api::address_pool::Advertise;
 use herald_api::convert::ownership;
 use herald_core::address::{Family, Vip};
-use herald_core::link::Links;
+use herald_core::link::{Link, Links};
 use herald_core::liveness::Claim;
+use herald_core::member::{Condition, Outlook};
 use herald_core::names::{NodeName, ServiceKey};
-use herald_core::ownership::{Node, Segment, Subject, View};
+use herald_core::ownership::{Bar, Node, Segment, Subject, View};
 use herald_core::steering::Table;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What a node knows of itself before the API server does.
 #[derive(Clone, Copy, Debug)]
@@ -21,18 +24,16 @@ pub struct Myself<'a> {
     pub node: &'a NodeName,
     /// Its interfaces that may announce.
     pub links: &'a Links,
-    /// Whether it is about to stop.
-    pub draining: bool,
+    /// Whether its speaker is about to end.
+    pub ending: bool,
 }
 
 /// The cluster at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
-    /// Nodes and advertisements.
-    pub view: View,
-    /// The addresses that somebody uses.
-    pub subjects: BTreeMap<Vip, Subject>,
-    /// What the kernel should know: every address in the ledger, used or not.
+    /// For the member. It shares what has stayed the same with the one before.
+    pub outlook: Outlook,
+    /// For the kernel: every address in the ledger, used or not.
     pub table: Table,
 }
 
@@ -44,19 +45,25 @@ impl Picture {
         picture
     }
 
-    /// Follows what has become different, and says of which addresses.
-    pub fn follow(&mut self, world: &World, news: &News, myself: Myself<'_>) -> BTreeSet<Vip> {
-        self.view = view(world, myself);
+    /// Follows what has become different. What this node can do for an address is the caller's to add.
+    pub fn follow(&mut self, world: &World, news: &News, myself: Myself<'_>) {
+        let view = view(world, myself);
+        if *self.outlook.view != view {
+            self.outlook.view = Arc::new(view);
+        }
         let ledger = world.ledger.records();
         let of_pools = ledger.iter().filter(|(_, record)| news.pools.contains(&record.pool)).map(|(vip, _)| *vip);
-        let touched: BTreeSet<Vip> =
-            if news.pools.is_empty() { news.vips.clone() } else { of_pools.chain(news.vips.iter().copied()).collect() };
-        for vip in &touched {
+        let of_pools: BTreeSet<Vip> = if news.pools.is_empty() { BTreeSet::new() } else { of_pools.collect() };
+        for vip in news.vips.union(&of_pools) {
             let record = ledger.get(vip);
             replace(&mut self.table.vips, *vip, record.map(|record| record.ports.clone()));
-            replace(&mut self.subjects, *vip, record.and_then(|record| subject(*vip, record, world)));
+            let subject = record.and_then(|record| subject(*vip, record, world));
+            if self.outlook.subjects.get(vip).map(Arc::as_ref) != subject.as_ref() {
+                replace(&mut self.outlook.subjects, *vip, subject.map(Arc::new));
+            }
         }
-        touched
+        self.outlook.me =
+            Condition { ending: myself.ending, leaving: is_leaving(&self.outlook.view, myself), ..self.outlook.me };
     }
 }
 
@@ -69,40 +76,53 @@ fn replace<V>(map: &mut BTreeMap<Vip, V>, vip: Vip, value: Option<V>) {
 
 /// The node's interfaces as it reports them.
 pub fn segments(links: &Links) -> Vec<Segment> {
-    let segment = |link: &herald_core::link::Link| Segment {
+    let segment = |link: &Link| Segment {
         interface: link.name.clone(),
         subnets: link.addresses.iter().map(ipnet::IpNet::trunc).collect(),
         carrier: link.carrier,
         mac: Some(link.mac),
-        addresses: BTreeSet::new(),
+        addresses: endpoints(link).collect(),
     };
     links.values().map(segment).collect()
+}
+
+/// Where the speakers of other nodes reach this one on an interface: an address of each family, one with a subnet first,
+/// since those without are often lent for a while.
+pub fn endpoints(link: &Link) -> impl Iterator<Item = IpAddr> {
+    let best = |is_family: fn(&IpAddr) -> bool| {
+        let addresses = link.addresses.iter().filter(move |net| is_family(&net.addr()));
+        addresses.min_by_key(|net| (net.prefix_len() == net.max_prefix_len(), net.addr())).map(|net| net.addr())
+    };
+    best(IpAddr::is_ipv4).into_iter().chain(best(IpAddr::is_ipv6).or(link.link_local.map(IpAddr::V6)))
 }
 
 fn view(world: &World, myself: Myself<'_>) -> View {
     let nodes = world.nodes.records().iter().map(|(name, record)| {
         let (speaker, segments) = if name == myself.node {
-            (!myself.draining, segments(myself.links))
+            (true, segments(myself.links))
         } else {
             let speaker = world.speakers.records().get(name).map(|speaker| &speaker.status);
             (speaker.is_some_and(ownership::runs), speaker.map_or_else(Vec::new, ownership::segments))
         };
-        let leaving = record.labels.contains_key(herald_api::keys::DRAIN_NODE_LABEL);
-        let node = Node {
-            labels: record.labels.clone(),
-            speaker,
-            bar: record.bar,
-            leaving,
-            cordoned: record.cordoned,
-            segments,
-        };
-        (name.clone(), node)
+        let NodeRecord { uid: _, labels, bar, draining, cordoned } = record;
+        let (labels, bar, leaving, cordoned) = (labels.clone(), *bar, *draining, *cordoned);
+        (name.clone(), Node { labels, speaker, bar, leaving, cordoned, segments })
     });
     let advertisements = world.advertisements.records().iter();
     View {
         nodes: nodes.collect(),
         advertisements: advertisements.map(|(name, spec)| (name.clone(), ownership::advertisement(spec))).collect(),
     }
+}
+
+/// Whether this node is to give its addresses away. A cordon alone says so only while some other node has none: when all
+/// nodes are cordoned, for an upgrade of the cluster, nobody could take them.
+fn is_leaving(view: &View, myself: Myself<'_>) -> bool {
+    // A node that is not Ready is judged by its speakers' peers, who hear it, and not by its kubelet.
+    let stays = |node: &Node| matches!(node.bar, None | Some(Bar::NotReady)) && !node.leaving;
+    let Some(me) = view.nodes.get(myself.node) else { return myself.ending };
+    let mut others = view.nodes.iter().filter(|(name, _)| *name != myself.node).map(|(_, node)| node);
+    myself.ending || !stays(me) || (me.cordoned && others.any(|node| node.speaker && stays(node) && !node.cordoned))
 }
 
 fn subject(vip: Vip, record: &VipRecord, world: &World) -> Option<Subject> {

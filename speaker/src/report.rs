@@ -1,23 +1,29 @@
-//! What the speaker writes: the announcer and the condition `Announced` of a `VirtualIP`, and its own `Speaker`.
-//! Nothing else, and never a Service.
+//! What the speaker writes: who announces a `VirtualIP`, since when and how it came to that, whether somebody else has it;
+//! and its own `Speaker`. Nothing else, and never a Service.
 //!
 //! Owns the words and when they are due: on change only. Pure; [`writer`] sends them.
 
+mod conflict;
+pub mod speaker;
 pub mod writer;
 
-use crate::intake::{SpeakerRecord, VipRecord};
+use crate::intake::VipRecord;
+use crate::situation::{self, Held, Verification};
 use herald_api::condition::Verdict;
 use herald_api::keys::{condition, reason};
-use herald_api::speaker::{Segment, SpeakerStatus};
-use herald_api::virtual_ip::{AnnouncementCause, Announcer};
+use herald_api::virtual_ip::{AnnouncementCause, Announcer, LastMove, Verified};
 use herald_core::address::Vip;
 use herald_core::link::Links;
 use herald_core::mac::MacAddr;
+use herald_core::member::{Came, Cause, Tenure};
 use herald_core::names::{InterfaceName, NodeName, Uid};
-use herald_core::ownership::{Bar, Unowned, View};
-use jiff::Timestamp;
+use herald_core::ownership::score;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// How old the last verification must be to be written anew although nothing else about it is new.
+const VERIFIED_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +36,6 @@ pub enum Report {
         based_on: String,
         /// A merge patch of the object.
         patch: Value,
-        /// Set when it is a claim.
-        claim: Option<AnnouncementCause>,
     },
     /// A `Speaker` for this node, which vanishes with the Node.
     CreateSpeaker {
@@ -47,70 +51,159 @@ pub enum Report {
     },
 }
 
-/// Where an address was announced first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
-    /// The interface.
-    pub interface: InterfaceName,
-    /// The MAC address.
-    pub mac: MacAddr,
+/// Who writes, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    /// This node.
+    pub node: &'a NodeName,
+    /// Its interfaces.
+    pub links: &'a Links,
+    /// Now.
+    pub now: Timestamp,
 }
 
-/// Says that this node announces the address on these interfaces, the first of which goes into the claim. `None` if it
-/// is said already, or nothing was announced yet.
-pub fn claim(
+/// Says what this node does about an address and what the wire said of it. `None` if it is said already, or nothing is to
+/// be said.
+pub fn vip(
     vip: Vip,
     record: &VipRecord,
-    node: &NodeName,
-    announced: &[Announced],
-    view: &View,
-    now: Timestamp,
+    held: Option<&Held>,
+    verification: Option<&Verification>,
+    author: Author<'_>,
 ) -> Option<Report> {
-    let first = announced.first()?;
-    let (epoch, since, cause, is_new) = match &record.announcer {
-        Some(last) if last.node == node.as_str() => (last.epoch, last.since.clone(), last.cause, false),
-        Some(last) => (last.epoch.saturating_add(1), MicroTime(now), cause(&NodeName::new(&last.node), view), true),
-        None => (1, MicroTime(now), AnnouncementCause::Allocated, true),
-    };
-    let announcer = Announcer {
-        node: node.to_string(),
-        interface: first.interface.to_string(),
-        mac: first.mac.to_string(),
-        epoch,
-        since,
-        cause,
-    };
-    let interfaces: Vec<_> = announced.iter().map(|announced| announced.interface.as_str()).collect();
-    let message = format!("by {node} on {}", interfaces.join(", "));
-    let verdict = Verdict::new(condition::ANNOUNCED, true, reason::ANNOUNCED, message);
-    if record.announcer.as_ref() == Some(&announcer) && verdict.is_said_by(&record.conditions, None) {
+    let mut status = Map::new();
+    let mut verdicts = Vec::new();
+    if let Some(held) = held {
+        tenure(vip, record, held, author, &mut status, &mut verdicts);
+    }
+    if let Some(verification) = verification
+        && record.announcer.as_ref().is_some_and(|announcer| announcer.node == verification.node.as_str())
+    {
+        if let Some(verified) = verified(record, verification, author) {
+            status.insert("verified".to_owned(), json!(verified));
+        }
+        verdicts.extend(conflict::of_verification(record, verification, author));
+    }
+    verdicts.retain(|verdict| !verdict.is_said_by(&record.conditions, None));
+    if !verdicts.is_empty() {
+        let conditions =
+            verdicts.iter().fold(record.conditions.clone(), |all, verdict| with(&all, verdict, author.now));
+        status.insert("conditions".to_owned(), json!(conditions));
+    }
+    if status.is_empty() {
         return None;
     }
-    let status = json!({ "announcer": announcer, "conditions": with(&record.conditions, &verdict, now) });
-    Some(vip_report(vip, record, &status, is_new.then_some(cause)))
-}
-
-/// Says why nobody announces the address. `None` if it is said already.
-pub fn unowned(vip: Vip, record: &VipRecord, unowned: &Unowned, now: Timestamp) -> Option<Report> {
-    let verdict = Verdict::new(condition::ANNOUNCED, false, unowned.reason(), unowned.to_string());
-    if verdict.is_said_by(&record.conditions, None) {
-        return None;
-    }
-    Some(vip_report(vip, record, &json!({ "conditions": with(&record.conditions, &verdict, now) }), None))
-}
-
-fn vip_report(vip: Vip, record: &VipRecord, status: &Value, claim: Option<AnnouncementCause>) -> Report {
     let based_on = record.resource_version.clone();
     let patch = json!({ "metadata": { "resourceVersion": based_on }, "status": status });
-    Report::Vip { vip, based_on, patch, claim }
+    Some(Report::Vip { vip, based_on, patch })
 }
 
-/// A node that is there and was not given up as lost has left in order.
-fn cause(last: &NodeName, view: &View) -> AnnouncementCause {
-    match view.nodes.get(last) {
-        Some(node) if node.bar != Some(Bar::NotReady) => AnnouncementCause::Handover,
-        _ => AnnouncementCause::Takeover,
+fn tenure(
+    vip: Vip,
+    record: &VipRecord,
+    held: &Held,
+    author: Author<'_>,
+    status: &mut Map<String, Value>,
+    verdicts: &mut Vec<Verdict>,
+) {
+    if let Tenure::Unowned(why) = &held.state.tenure {
+        verdicts.push(Verdict::new(condition::ANNOUNCED, false, why.reason(), why.to_string()));
     }
+    if let Some((epoch, came)) = situation::claim(&held.state) {
+        let announced = announced(held, author.links);
+        let Some(first) = announced.first() else { return };
+        if !outranks(vip, epoch, author.node, record) {
+            return;
+        }
+        let announcer = announcer(record, first, epoch, came, held.since, author.node);
+        if record.announcer.as_ref() != Some(&announcer) {
+            if let Some(last_move) = last_move(record, &announcer, came) {
+                status.insert("lastMove".to_owned(), json!(last_move));
+            }
+            status.insert("announcer".to_owned(), json!(announcer));
+        }
+        let interfaces: Vec<_> = announced.iter().map(|(interface, _)| interface.as_str()).collect();
+        let message = format!("by {} on {}", author.node, interfaces.join(", "));
+        verdicts.push(Verdict::new(condition::ANNOUNCED, true, reason::ANNOUNCED, message));
+    }
+    verdicts.extend(conflict::of_tenure(vip, record, held, author));
+}
+
+/// Where the address has been announced, on interfaces that are there.
+fn announced<'a>(held: &Held, links: &'a Links) -> Vec<(&'a InterfaceName, MacAddr)> {
+    let announced = held.state.announced.iter();
+    announced.filter_map(|(link, mac)| Some((&links.get(link)?.name, *mac))).collect()
+}
+
+/// Whether the claim is at least as good as the one on record, by the rule that all speakers follow.
+fn outranks(vip: Vip, epoch: u64, node: &NodeName, record: &VipRecord) -> bool {
+    record.announcer.as_ref().is_none_or(|last| {
+        let (theirs, them) = (u64::try_from(last.epoch).unwrap_or(0), NodeName::new(&last.node));
+        (epoch, score(vip, node)) >= (theirs, score(vip, &them))
+    })
+}
+
+fn announcer(
+    record: &VipRecord,
+    (interface, mac): &(&InterfaceName, MacAddr),
+    epoch: u64,
+    came: &Came,
+    since: Timestamp,
+    node: &NodeName,
+) -> Announcer {
+    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+    let mine = record.announcer.as_ref().filter(|last| last.node == node.as_str());
+    // The same claim on another interface, or by a speaker that was started again, has lasted since it was made.
+    let (since, cause) = match mine {
+        Some(last) if last.epoch == epoch || came.cause == Cause::Resumed => (last.since.clone(), last.cause),
+        _ => (MicroTime(since), cause(came.cause)),
+    };
+    Announcer {
+        node: node.to_string(),
+        interface: interface.to_string(),
+        mac: mac.to_string(),
+        epoch: epoch.max(1),
+        since,
+        cause,
+    }
+}
+
+const fn cause(cause: Cause) -> AnnouncementCause {
+    match cause {
+        Cause::Allocated | Cause::Resumed => AnnouncementCause::Allocated,
+        Cause::Dead | Cause::Gone | Cause::Starved | Cause::Unfit => AnnouncementCause::Takeover,
+        Cause::Left | Cause::Handover => AnnouncementCause::Handover,
+        Cause::Moved => AnnouncementCause::Moved,
+    }
+}
+
+/// The move that a new claim means; `None` if nobody else had the address before.
+fn last_move(record: &VipRecord, announcer: &Announcer, came: &Came) -> Option<LastMove> {
+    let before = record.announcer.as_ref();
+    if before.is_some_and(|last| last.node == announcer.node && last.epoch == announcer.epoch) {
+        return None;
+    }
+    let from = match &came.from {
+        Some(from) => from.as_str(),
+        None => &before?.node,
+    };
+    (from != announcer.node).then(|| LastMove {
+        from: from.to_owned(),
+        to: announcer.node.clone(),
+        at: announcer.since.clone(),
+        cause: announcer.cause,
+        gap: came.gap.map(|gap| format!("{:.3}s", gap.as_secs_f64())),
+    })
+}
+
+/// What another node's asking is worth writing: the first answer, another answer, or one after a long time.
+fn verified(record: &VipRecord, verification: &Verification, author: Author<'_>) -> Option<Verified> {
+    let mac = verification.answer.filter(|_| verification.right)?.to_string();
+    let is_news = record
+        .verified
+        .as_ref()
+        .is_none_or(|last| last.mac != mac || verification.at.duration_since(last.at.0) >= VERIFIED_AFTER);
+    is_news.then(|| Verified { at: MicroTime(verification.at), by: author.node.to_string(), mac })
 }
 
 /// The conditions with one of them said anew; those of others are kept.
@@ -118,62 +211,6 @@ fn with(conditions: &[Condition], verdict: &Verdict, now: Timestamp) -> Vec<Cond
     let said = verdict.condition(conditions, None, now);
     let others = conditions.iter().filter(|condition| condition.type_ != verdict.type_).cloned();
     others.chain([said]).collect()
-}
-
-/// What the speaker has to say of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Whether it is about to stop.
-    pub draining: bool,
-    /// Whether it announces nothing any more.
-    pub stopped: bool,
-    /// What doesn't work as it should: a reason of the condition `Degraded`, and the sentence.
-    pub degraded: Option<(&'static str, String)>,
-}
-
-/// The most interfaces, and networks of one, that a `Speaker` can hold.
-const MOST_SEGMENTS: usize = 128;
-const MOST_SUBNETS: usize = 64;
-
-/// Says what this node has and how its speaker is. `None` if it is said already.
-pub fn speaker(record: &SpeakerRecord, links: &Links, health: &Health, now: Timestamp) -> Option<Report> {
-    let verdicts = [ready(health), degraded(health)];
-    let segments = links.values().take(MOST_SEGMENTS).map(|link| Segment {
-        interface: link.name.to_string(),
-        mac: link.mac.to_string(),
-        subnets: link.addresses.iter().take(MOST_SUBNETS).map(|net| net.trunc().to_string()).collect(),
-        carrier: link.carrier,
-    });
-    let mut status = SpeakerStatus {
-        segments: segments.collect(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        draining: health.draining,
-        conditions: record.status.conditions.clone(),
-        ..SpeakerStatus::default()
-    };
-    let said = verdicts.iter().all(|verdict| verdict.is_said_by(&record.status.conditions, None));
-    if said && status == record.status {
-        return None;
-    }
-    for verdict in &verdicts {
-        status.conditions = with(&status.conditions, verdict, now);
-    }
-    Some(Report::Speaker { based_on: record.resource_version.clone(), patch: json!({ "status": status }) })
-}
-
-fn ready(health: &Health) -> Verdict {
-    if health.stopped {
-        Verdict::new(condition::READY, false, reason::STOPPED, "the speaker was stopped and announces nothing")
-    } else {
-        Verdict::new(condition::READY, true, reason::READY, "the speaker announces what this node owns")
-    }
-}
-
-fn degraded(health: &Health) -> Verdict {
-    match &health.degraded {
-        Some((reason, message)) => Verdict::new(condition::DEGRADED, true, reason, message),
-        None => Verdict::new(condition::DEGRADED, false, reason::ALL_WELL, "everything works as it should"),
-    }
 }
 
 #[cfg(test)]

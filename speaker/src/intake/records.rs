@@ -93,6 +93,8 @@ pub struct NodeRecord {
     pub labels: BTreeMap<String, String>,
     /// Why it must not announce.
     pub bar: Option<Bar>,
+    /// Whether somebody wants it to give its addresses away.
+    pub draining: bool,
     /// Whether new pods are kept off it.
     pub cordoned: bool,
 }
@@ -180,8 +182,9 @@ pub(super) fn endpoint_slice(object: EndpointSlice) -> Reading<SliceRecord> {
 
 /// Reads a Node.
 pub(super) fn node(object: Node) -> Reading<NodeRecord> {
-    let (uid, bar, cordoned) = (uid(&object.metadata), ownership::bar(&object), object.spec.unschedulable);
-    Reading::Record(NodeRecord { uid, labels: object.metadata.labels.unwrap_or_default(), bar, cordoned })
+    let (uid, bar) = (uid(&object.metadata), ownership::bar(&object));
+    let (draining, cordoned) = (ownership::is_draining(&object), object.spec.unschedulable);
+    Reading::Record(NodeRecord { uid, labels: object.metadata.labels.unwrap_or_default(), bar, draining, cordoned })
 }
 
 /// Reads a `Speaker`.

@@ -69,6 +69,16 @@ impl News {
         }
     }
 
+    /// Takes in more of them.
+    pub fn add(&mut self, more: Self) {
+        let Self { mut vips, mut pools, nodes, settings, standing } = more;
+        self.vips.append(&mut vips);
+        self.pools.append(&mut pools);
+        self.nodes |= nodes;
+        self.settings |= settings;
+        self.standing |= standing;
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -119,7 +129,7 @@ impl World {
     }
 
     /// Takes a view of an earlier life for every kind that the API server has not listed yet.
-    pub(super) fn remember(&mut self, memory: Memory<'_>, news: &mut News) {
+    pub(crate) fn remember(&mut self, memory: Memory<'_>, news: &mut News) {
         let different = self.ledger.remember(memory.ledger.into_owned());
         self.ledger_differs(different, news);
         let different = self.services.remember(memory.services.into_owned());

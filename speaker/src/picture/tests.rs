@@ -24,7 +24,7 @@ fn vip(text: &str) -> Vip {
 }
 
 fn node_record() -> NodeRecord {
-    NodeRecord { uid: "u".into(), labels: BTreeMap::new(), bar: None, cordoned: false }
+    NodeRecord { uid: "u".into(), labels: BTreeMap::new(), bar: None, draining: false, cordoned: false }
 }
 
 fn links() -> Links {

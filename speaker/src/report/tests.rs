@@ -22,7 +22,7 @@ fn on(interface: &str) -> Announced {
 }
 
 fn view(bar: Option<Bar>) -> View {
-    let node = Node { labels: BTreeMap::new(), speaker: false, bar, segments: vec![] };
+    let node = Node { labels: BTreeMap::new(), speaker: false, bar, leaving: false, cordoned: false, segments: vec![] };
     View { nodes: BTreeMap::from([("node-1".into(), node)]), advertisements: BTreeMap::new() }
 }
 
