@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod capture;
+mod lacking;
 mod leaks;
 mod program;
 mod site;
