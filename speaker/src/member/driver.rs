@@ -10,7 +10,7 @@ use super::{Event, Feeds, Task, frames, hindrance, priority};
 use crate::links::Notices;
 use herald_core::announce::{Frame, Verdict};
 use herald_core::link::Links;
-use herald_core::liveness::{Envelope, Inquiry};
+use herald_core::liveness::{Counts, Envelope, Inquiry};
 use herald_core::mac::MacAddr;
 use herald_core::member::{self, Config, Effect, Member, Outlook};
 use herald_core::names::{IfIndex, NodeName};
@@ -58,6 +58,8 @@ pub(super) struct Driver {
     hindrances: BTreeMap<(IfIndex, Task), String>,
     outbox: Outbox,
     metrics: Metrics,
+    /// What of the core's counts is in the metrics.
+    counted: BTreeMap<IfIndex, Counts>,
 }
 
 impl Driver {
@@ -81,6 +83,7 @@ impl Driver {
             hindrances: BTreeMap::new(),
             outbox: Outbox::default(),
             metrics,
+            counted: BTreeMap::new(),
         }
     }
 
@@ -136,8 +139,21 @@ impl Driver {
         }
         self.drained = inbox;
         let now = now();
-        self.metrics.late(now.saturating_duration_since(due));
+        self.metrics.beats().late(now.saturating_duration_since(due));
         self.core.handle_timeout(now);
+        self.count();
+    }
+
+    /// Shows what the core has counted since the last time.
+    fn count(&mut self) {
+        for link in self.links.keys() {
+            let Some(counts) = self.core.counts(*link) else { continue };
+            let before = self.counted.entry(*link).or_default();
+            if before != counts {
+                self.metrics.beats().follow(before, counts);
+                *before = *counts;
+            }
+        }
     }
 
     fn take_outlook(&mut self, outlook: Arc<Outlook>) {
@@ -160,10 +176,11 @@ impl Driver {
 
     fn take_links(&mut self, links: Links) {
         self.links = links;
-        let Self { links, groups, peers, hindrances, .. } = self;
+        let Self { links, groups, peers, hindrances, counted, .. } = self;
         groups.keep_only(|link| links.contains_key(&link));
         peers.retain(|(link, _), _| links.contains_key(link));
         hindrances.retain(|(link, _), _| links.contains_key(link));
+        counted.retain(|link, _| links.contains_key(link));
         groups.retry();
         self.place_sockets();
         self.lift_hindrances();
@@ -213,17 +230,17 @@ impl Driver {
             let Some(source) = arrival.source else { continue };
             match self.keys.open(arrival.bytes, &self.node, now()) {
                 Ok(envelope) => {
-                    self.metrics.beat_received();
+                    self.metrics.beats().received();
                     self.core.handle_envelope(link, source, envelope, arrival.received, now());
                 }
                 Err(error) => {
                     tracing::trace!(link = link.0, %source, %error, "a heartbeat was dropped");
-                    self.metrics.beat_dropped(error.reason());
+                    self.metrics.beats().dropped(error.reason());
                 }
             }
         }
         for address in &inbox.refusals {
-            self.metrics.beat_refused();
+            self.metrics.beats().refused();
             if let Some(node) = self.peers.get(&(link, *address)) {
                 self.core.handle_refused(link, node, now());
             }
@@ -251,7 +268,7 @@ impl Driver {
                 }
             }
             frames::Sound::Echo { from, mac } => {
-                self.metrics.echo_received();
+                self.metrics.beats().echoed();
                 self.core.handle_echo(link, from, mac, received, now());
             }
         }
@@ -301,16 +318,16 @@ impl Driver {
     }
 
     fn send_beat(&mut self, link: IfIndex, to: NodeName, address: IpAddr, envelope: &Envelope) {
-        let Some(datagram) = self.keys.seal(envelope, &to, now()) else { return self.metrics.beat_unsent("no_key") };
+        let Some(datagram) = self.keys.seal(envelope, &to, now()) else { return self.metrics.beats().unsent("no_key") };
         let peer = (link, address);
         if self.peers.get(&peer) != Some(&to) {
             self.peers.insert(peer, to);
         }
         match self.sockets.send_beat(link, &datagram, address) {
-            Ok(()) => self.metrics.beat_sent(),
+            Ok(()) => self.metrics.beats().sent(),
             Err(error) => {
                 tracing::debug!(link = link.0, %address, %error, "a heartbeat was not sent");
-                self.metrics.beat_unsent("refused_by_kernel");
+                self.metrics.beats().unsent("refused_by_kernel");
             }
         }
     }

@@ -1,5 +1,9 @@
 //! What the member counts. Labels are kinds and reasons, never addresses.
 
+mod beats;
+
+pub(super) use beats::Beats;
+
 use herald_core::announce::Verdict;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -66,6 +70,7 @@ impl Metrics {
             Verdict::Overheard => "overheard",
             Verdict::Rival => "rival",
             Verdict::Translated => "translated",
+            Verdict::Stale => "stale",
             Verdict::Unconcerned => "unconcerned",
         };
         self.received.get_or_create(&[("verdict", verdict)]).inc();
@@ -91,85 +96,8 @@ impl Metrics {
         self.latency.observe(latency.as_secs_f64());
     }
 
-    /// A heartbeat was opened.
-    pub(super) fn beat_received(&self) {
-        self.beats.received.inc();
-    }
-
-    /// A datagram was no heartbeat for this node.
-    pub(super) fn beat_dropped(&self, reason: &'static str) {
-        self.beats.dropped.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// A peer's kernel has refused a heartbeat.
-    pub(super) fn beat_refused(&self) {
-        self.beats.refused.inc();
-    }
-
-    /// A heartbeat has left.
-    pub(super) fn beat_sent(&self) {
-        self.beats.sent.inc();
-    }
-
-    /// A heartbeat has not left.
-    pub(super) fn beat_unsent(&self, reason: &'static str) {
-        self.beats.unsent.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// A kernel has answered an echo request.
-    pub(super) fn echo_received(&self) {
-        self.beats.echoes.inc();
-    }
-
-    /// The member acted so late.
-    pub(super) fn late(&self, lateness: Duration) {
-        self.beats.lateness.observe(lateness.as_secs_f64());
-    }
-}
-
-/// Counters of heartbeats.
-#[derive(Clone, Debug)]
-struct Beats {
-    received: Counter,
-    dropped: ByKind,
-    refused: Counter,
-    sent: Counter,
-    unsent: ByKind,
-    echoes: Counter,
-    lateness: Histogram,
-}
-
-impl Default for Beats {
-    fn default() -> Self {
-        // 0.1 ms to 13 s, tripling: from 100 ms on a speaker doesn't trust its own judgement for a while.
-        let buckets = std::iter::successors(Some(1e-4), |bound| Some(bound * 3.0)).take(11);
-        Self {
-            received: Counter::default(),
-            dropped: ByKind::default(),
-            refused: Counter::default(),
-            sent: Counter::default(),
-            unsent: ByKind::default(),
-            echoes: Counter::default(),
-            lateness: Histogram::new(buckets),
-        }
-    }
-}
-
-impl Beats {
-    fn register(&self, registry: &mut Registry) {
-        let Self { received, dropped, refused, sent, unsent, echoes, lateness } = self;
-        let mut register = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
-        register("heartbeats_sent", "Messages sent to other speakers", sent);
-        register("heartbeats_received", "Messages of other speakers that were authentic and for this node", received);
-        register("heartbeats_refused", "Messages that a peer's kernel refused (ICMP port unreachable)", refused);
-        register("echo_replies", "Answers of kernels to this node's echo requests", echoes);
-        let mut register = |name: &str, help: &str, family: &ByKind| registry.register(name, help, family.clone());
-        register("heartbeats_unsent", "Messages that could not be sent, by reason", unsent);
-        register("heartbeats_dropped", "Datagrams dropped as no message for this node, by reason", dropped);
-        registry.register(
-            "lateness_seconds",
-            "How long after it was due this node's fast path did something",
-            lateness.clone(),
-        );
+    /// Those of heartbeats.
+    pub(super) const fn beats(&self) -> &Beats {
+        &self.beats
     }
 }

@@ -24,7 +24,10 @@ pub(crate) const KEY: [u8; 32] = [7; 32];
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Nodes named `node-1`, `node-2` and so on, each a host with a speaker, and a client.
+/// The number of the client among the hosts of a subnet.
+const CLIENT: usize = 50;
+
+/// Nodes named `node-1`, `node-2` and so on, each a host with a speaker, and a client, which is also their gateway.
 pub(crate) struct Site {
     pub(crate) lan: Lan,
     pub(crate) hosts: Vec<Host>,
@@ -60,7 +63,10 @@ impl Site {
         let lan = Lan::new();
         let hosts = (1..=nodes).map(|number| lan.attach(&format!("node-{number}"), &[&address(family, number)]));
         let hosts: Vec<_> = hosts.collect();
-        let client = lan.attach("client", &[&address(family, 50)]);
+        let client = lan.attach("client", &[&address(family, CLIENT)]);
+        for host in &hosts {
+            host.namespace.run(&format!("ip route add default via {} dev eth0", plain(family, CLIENT)));
+        }
         let station = Station::listen(&client.namespace, "eth0");
         let mut site = Self { lan, hosts, speakers: Vec::new(), station, client, family };
         site.speakers = (0..nodes).map(|node| Some(site.start(node, node as u64 + 1))).collect();
@@ -78,7 +84,7 @@ impl Site {
 
     /// The address that a node's speaker is heard at.
     pub(crate) fn address(&self, node: usize) -> String {
-        address(self.family, node + 1).split('/').next().expect("an address").to_owned()
+        plain(self.family, node + 1)
     }
 
     /// Ends a speaker as if its process had been killed.
@@ -160,7 +166,7 @@ impl Site {
     /// An address stays where it is: nobody else has announced it, and nobody else says that it holds it.
     pub(crate) fn expect_unmoved(&mut self, vip: &str, owner: usize) {
         // Its owner answers, and by the time the answer is there all frames before it are.
-        let question = question(&self.client.mac, &self.address(49), vip);
+        let question = question(&self.client.mac, &plain(self.family, CLIENT), vip);
         self.station.send(&question);
         let frames = self.station.until("an answer", |frame| answers(frame, vip));
         let strangers: Vec<_> = frames
@@ -247,4 +253,9 @@ fn address(family: Family, host: usize) -> String {
         Family::V4 => format!("192.0.2.{host}/24"),
         Family::V6 => format!("2001:db8::{host}/64"),
     }
+}
+
+/// Without the length of its prefix.
+fn plain(family: Family, host: usize) -> String {
+    address(family, host).split('/').next().expect("an address").to_owned()
 }
