@@ -75,6 +75,13 @@ pub struct Verification {
     instant: Instant,
 }
 
+impl Verification {
+    /// What the wire said at a moment.
+    pub const fn new(node: NodeName, answer: Option<MacAddr>, right: bool, at: Timestamp, instant: Instant) -> Self {
+        Self { node, answer, right, at, instant }
+    }
+}
+
 /// What a piece of news is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
@@ -127,8 +134,7 @@ impl Situation {
         match event {
             Event::Vip { vip, state } => return self.note_vip(vip, state, now),
             Event::Verified { vip, node, answer, right, at } => {
-                let verification = Verification { node, answer, right, at: now.timestamp_of(at), instant: at };
-                self.verified.insert(vip, verification);
+                self.verified.insert(vip, Verification::new(node, answer, right, now.timestamp_of(at), at));
                 return News::Verified(vip);
             }
             Event::Woke { lateness } => return News::Late(lateness),

@@ -71,7 +71,7 @@ fn web() -> ServiceKey {
 }
 
 fn picture(world: &World) -> Picture {
-    Picture::new(world, Myself { node: &"a".into(), links: &links(), draining: false })
+    Picture::new(world, Myself { node: &"a".into(), links: &links(), ending: false })
 }
 
 fn endpoint(node: &str, ready: bool, last_resort: bool) -> EndpointRecord {
@@ -85,25 +85,25 @@ fn with_slice(world: &mut World, name: &str, family: Family, endpoints: Vec<Endp
 
 fn usable(world: &World) -> Option<Vec<String>> {
     let picture = picture(world);
-    let endpoints = picture.subjects[&vip("192.0.2.10")].endpoints.as_ref()?;
+    let endpoints = picture.outlook.subjects[&vip("192.0.2.10")].endpoints.as_ref()?;
     Some(endpoints.iter().map(ToString::to_string).collect())
 }
 
 #[test]
 fn this_node_is_known_by_its_own_eyes_and_others_by_their_reports() {
     let picture = picture(&world(false));
-    let subnets = |node: &str| picture.view.nodes[&NodeName::new(node)].segments[0].subnets.clone();
+    let subnets = |node: &str| picture.outlook.view.nodes[&NodeName::new(node)].segments[0].subnets.clone();
     assert_eq!(subnets("a"), subnets("b"));
-    assert!(picture.view.nodes.values().all(|node| node.speaker));
-    let draining = Picture::new(&world(false), Myself { node: &"a".into(), links: &links(), draining: true });
-    assert!(!draining.view.nodes[&NodeName::new("a")].speaker);
+    assert!(picture.outlook.view.nodes.values().all(|node| node.speaker));
+    let ending = Picture::new(&world(false), Myself { node: &"a".into(), links: &links(), ending: true });
+    assert!(ending.outlook.me.ending && ending.outlook.me.leaving);
 }
 
 #[test]
 fn a_node_without_speaker_is_in_the_picture_and_does_not_run() {
     let mut world = world(false);
     put(&mut world, Change::Speaker(Seen::Gone("b".into())));
-    assert!(!picture(&world).view.nodes[&NodeName::new("b")].speaker);
+    assert!(!picture(&world).outlook.view.nodes[&NodeName::new("b")].speaker);
 }
 
 #[test]
@@ -126,14 +126,14 @@ fn a_service_of_another_life_lends_the_address_neither_policy_nor_labels() {
     let mut world = world(true);
     let record = ServiceRecord { uid: "life-2".into(), labels: BTreeMap::new(), local: true };
     put(&mut world, Change::Service(is(web(), record)));
-    let subject = &picture(&world).subjects[&vip("192.0.2.10")];
+    let subject = &picture(&world).outlook.subjects[&vip("192.0.2.10")];
     assert_eq!((subject.endpoints.as_ref(), subject.holder_labels.len()), (None, 0));
 }
 
 #[test]
 fn a_pool_that_is_gone_still_lets_its_addresses_be_announced() {
     let mut world = world(false);
-    let announced = |world: &World| picture(world).subjects[&vip("192.0.2.10")].advertised_by_default;
+    let announced = |world: &World| picture(world).outlook.subjects[&vip("192.0.2.10")].advertised_by_default;
     let spec = serde_json::from_value(json!({ "addresses": [], "advertise": "Selected" })).unwrap();
     put(&mut world, Change::Pool(is("lan", PoolRecord { labels: BTreeMap::new(), spec })));
     assert!(!announced(&world));
@@ -148,7 +148,7 @@ fn an_address_nobody_uses_is_not_announced_and_its_ports_are_refused() {
     (record.holder, record.holder_uid, record.ports) = (None, None, BTreeSet::new());
     put(&mut world, Change::Ledger(is(vip("192.0.2.10"), record)));
     let picture = picture(&world);
-    assert!(picture.subjects.is_empty());
+    assert!(picture.outlook.subjects.is_empty());
     assert_eq!(picture.table.vips[&vip("192.0.2.10")], BTreeSet::new());
 }
 
@@ -157,7 +157,7 @@ fn following_one_change_after_another_leads_to_the_same_picture_as_looking_at_ev
     let mut world = World::default();
     let links = links();
     let node = "a".into();
-    let myself = Myself { node: &node, links: &links, draining: false };
+    let myself = Myself { node: &node, links: &links, ending: false };
     let mut followed = Picture::default();
     let spec = |advertise: &str| {
         let spec = serde_json::from_value(json!({ "addresses": [], "advertise": advertise })).unwrap();
@@ -199,4 +199,40 @@ fn following_one_change_after_another_leads_to_the_same_picture_as_looking_at_ev
         followed.follow(&world, &news, myself);
         assert_eq!(followed, Picture::new(&world, myself), "after step {step}");
     }
+}
+
+#[test]
+fn a_node_leaves_by_label_taint_or_cordon_and_by_a_cordon_only_while_another_node_stays() {
+    let leaves = |change: fn(&mut NodeRecord), other: fn(&mut NodeRecord)| {
+        let mut world = world(false);
+        for (node, change) in [("a", change), ("b", other)] {
+            let mut record = node_record();
+            change(&mut record);
+            put(&mut world, Change::Node(is(node, record)));
+        }
+        picture(&world).outlook.me.leaving
+    };
+    let same: fn(&mut NodeRecord) = |_| ();
+    let cordon: fn(&mut NodeRecord) = |record| record.cordoned = true;
+    assert!(!leaves(same, same));
+    assert!(leaves(|record| record.draining = true, same));
+    assert!(leaves(|record| record.bar = Some(Bar::Taint), same));
+    assert!(leaves(|record| record.bar = Some(Bar::Label), same));
+    assert!(!leaves(|record| record.bar = Some(Bar::NotReady), same), "its peers hear it");
+    assert!(leaves(cordon, same));
+    assert!(!leaves(cordon, cordon));
+    assert!(!leaves(cordon, |record| record.draining = true));
+}
+
+#[test]
+fn others_reach_a_node_at_one_address_of_each_family_rather_not_at_a_lent_one() {
+    let reach = |addresses: &[&str], link_local: Option<&str>| {
+        let mut link = links().into_values().next().unwrap();
+        link.addresses = addresses.iter().map(|net| net.parse().unwrap()).collect();
+        link.link_local = link_local.map(|address| address.parse().unwrap());
+        endpoints(&link).map(|address| address.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(reach(&["192.0.2.2/24", "192.0.2.1/32", "192.0.2.3/24"], Some("fe80::1")), ["192.0.2.2", "fe80::1"]);
+    assert_eq!(reach(&["192.0.2.1/32", "2001:db8::1/64"], Some("fe80::1")), ["192.0.2.1", "2001:db8::1"]);
+    assert_eq!(reach(&[], None), [""; 0]);
 }
