@@ -21,7 +21,7 @@ mod pace;
 pub mod schedule;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use message::{Claim, Effect, Event, Frame, Heard, Question, Verdict};
 pub use pace::Pacing;

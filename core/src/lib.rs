@@ -10,6 +10,7 @@
 //! | which node announces an address? | [`ownership`] |
 //! | what does this node do about an address, moment by moment? | [`member`] |
 //! | which node should an address be on, for balance? | [`balance`] |
+//! | who has an address, according to the wire? | [`probe`] |
 //! | what does a takeover send, and when? | [`announce`] |
 //! | what does the kernel do with packets to an address? | [`steering`] |
 //! | what is the difference between what is and what should be? | [`diff`] |
@@ -39,6 +40,8 @@ pub mod member;
 pub mod names;
 pub mod ownership;
 pub mod pool;
+pub mod probe;
 pub mod selector;
 pub mod service;
 pub mod steering;
+pub(crate) mod tenure;

@@ -16,6 +16,7 @@ pub use succession::{Fitness, can_announce, succession};
 pub use unowned::{Bar, Unowned};
 
 use crate::address::Vip;
+use crate::link::Link;
 use crate::liveness::Claim;
 use crate::mac::MacAddr;
 use crate::names::{InterfaceName, NodeName, PoolName};
@@ -97,6 +98,18 @@ pub struct Segment {
     pub mac: Option<MacAddr>,
     /// The node's own addresses on it at which its speaker hears others: at most one of each family.
     pub addresses: BTreeSet<IpAddr>,
+}
+
+impl From<&Link> for Segment {
+    fn from(link: &Link) -> Self {
+        Self {
+            interface: link.name.clone(),
+            subnets: link.addresses.iter().map(IpNet::trunc).collect(),
+            carrier: link.carrier,
+            mac: Some(link.mac),
+            addresses: link.addresses.iter().map(IpNet::addr).collect(),
+        }
+    }
 }
 
 impl Segment {

@@ -64,6 +64,8 @@ pub enum Verdict {
     Rival,
     /// Its frame came from another Ethernet address than its sender's, and that is not allowed.
     Translated,
+    /// It waited so long for this node that whoever sent it has sent it again since.
+    Stale,
     /// It has nothing to do with a VIP on this interface.
     Unconcerned,
 }

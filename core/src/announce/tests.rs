@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The beginning of virtual time.
 #[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock; tests count from it")]
-pub(super) fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     // Well into the clock's range, so that nothing before it is out of range either.
     *START.get_or_init(|| Instant::now() + Duration::from_secs(1_000_000))
