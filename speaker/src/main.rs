@@ -17,8 +17,8 @@ async fn main() -> ExitCode {
 }
 
 /// Has glibc give memory back that a burst took: lists of thousands of objects come in pages of some hundred kilobytes, and by
-/// default each that was freed raises the size from which on memory is returned. A megabyte less at 1,000 addresses. Each thread
-/// keeps an arena of its own (a common one would be less still), so that the thread that answers never waits for another's lock.
+/// default each that was freed raises the size from which on memory is returned. Half a megabyte less at 1,000 addresses. Each
+/// thread keeps an arena of its own, so that the thread that answers never waits for another's lock.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library's call that nothing wraps")]
 fn return_freed_memory() {
