@@ -7,6 +7,7 @@ use herald_api::VirtualIP;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
+use super::Stage;
 use crate::lab::{HERALD_NAMESPACE, Lab, Seen, eventually};
 
 /// A node that boots has its speaker back within a few seconds; a machine shared by several labs takes its time.
@@ -30,8 +31,10 @@ pub async fn speakers_ready(lab: &Lab) -> Result<()> {
     .await
 }
 
-/// Waits until all nodes, speakers and the controller are ready, and no address is in use.
+/// Removes what failed scenarios have left, and waits until all nodes, speakers and the controller are ready, and no address
+/// is in use.
 pub async fn calm(lab: &Lab) -> Result<()> {
+    Stage::strike_all(lab).await?;
     lab.kubectl(&["wait", "nodes", "--all", "--for=condition=Ready", "--timeout=120s"]).await?;
     speakers_ready(lab).await?;
     lab.rolled_out(HERALD_NAMESPACE, &["deployment/herald-controller", "daemonset/herald-speaker"]).await?;

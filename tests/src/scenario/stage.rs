@@ -76,6 +76,11 @@ impl Stage {
         sweep(&self.client, &format!("{STAGE_LABEL}={}", self.name)).await
     }
 
+    /// Removes what failed scenarios have left standing.
+    pub async fn strike_all(lab: &Lab) -> Result<()> {
+        sweep(&lab.client().await?, STAGE_LABEL).await
+    }
+
     /// The lab it stands in.
     pub fn lab(&self) -> &Lab {
         &self.lab

@@ -53,8 +53,10 @@ impl Trial {
         self.record.members.iter().find(|(_, name)| *name == node).map(|(mac, _)| *mac)
     }
 
-    /// Something is broken now, until [`Trial::mended`]; clients and newcomers may be without an answer for so long.
+    /// Something is broken now, until [`Trial::mended`]; clients and newcomers may be without an answer for so long, or for
+    /// as long as they may be anyway.
     pub fn broken(&mut self, node: &str, what: Breakage, outage: Duration, silence: Duration) {
+        let anyway = self.record.limits.answer;
         self.record.faults.push(Fault {
             name: format!("{what:?} of {node}"),
             from: self.elapsed(),
@@ -62,8 +64,8 @@ impl Trial {
             victim: self.mac(node),
             moves: what.moves(),
             splits: what.splits(),
-            silence,
-            outage,
+            silence: silence.saturating_sub(anyway),
+            outage: outage.saturating_sub(anyway),
         });
     }
 
@@ -79,7 +81,7 @@ impl Trial {
     pub fn planned(&mut self, from: Option<&str>, within: Duration) {
         let from = from.and_then(|node| self.mac(node));
         let at = self.elapsed();
-        self.record.plans.push(Plan { at, until: at + within, vip: None, from, elective: false });
+        self.record.plans.push(Plan { at, until: at + within, vip: None, from, to: None, elective: false });
     }
 
     /// What a client saw of a VIP.
