@@ -57,13 +57,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let node = cluster.node()?;
     let mut registry = Registry::with_prefix("herald_speaker");
-    let guard = match steering {
-        SteeringMode::Native => {
-            GuardMetrics::register(&mut registry);
-            Guard::native(Steering::open()?)
-        }
-        SteeringMode::Off => Guard::Off,
-    };
+    let guard = open_guard(*steering, &mut registry)?;
     let interfaces = network.interface_choice();
     let choice = interfaces.clone();
     let watched = links::watch(move |name| choice.admits(name)).await?;
@@ -134,6 +128,16 @@ fn clean_up() -> anyhow::Result<()> {
     let removed = Steering::remove()?;
     tracing::info!(tables = removed.len(), "nf_tables rules removed");
     Ok(())
+}
+
+fn open_guard(steering: SteeringMode, registry: &mut Registry) -> anyhow::Result<Guard> {
+    match steering {
+        SteeringMode::Native => {
+            GuardMetrics::register(registry);
+            Ok(Guard::native(Steering::open()?))
+        }
+        SteeringMode::Off => Ok(Guard::Off),
+    }
 }
 
 fn start_member(

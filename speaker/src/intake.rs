@@ -76,6 +76,7 @@ impl fmt::Display for Kind {
 
 /// One thing a watch says.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Change {
     /// Of a `VirtualIP`.
     Ledger(Seen<Vip, VipRecord>),

@@ -118,7 +118,7 @@ mod tests {
                 let mut request = [0; 512];
                 let length = stream.read(&mut request).await.unwrap();
                 assert!(request[..length].starts_with(b"GET /healthz HTTP/1.1\r\n"));
-                let answer = answers.get(at).or(answers.last()).unwrap();
+                let answer = answers.get(at).or_else(|| answers.last()).unwrap();
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });

@@ -13,6 +13,7 @@ use herald_core::member::{Condition, Outlook};
 use herald_core::names::{NodeName, ServiceKey};
 use herald_core::ownership::{Bar, Node, Segment, Subject, View};
 use herald_core::steering::Table;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ fn replace<V>(map: &mut BTreeMap<Vip, V>, vip: Vip, value: Option<V>) {
 pub fn segments(links: &Links) -> Vec<Segment> {
     let segment = |link: &Link| Segment {
         interface: link.name.clone(),
-        subnets: link.addresses.iter().map(ipnet::IpNet::trunc).collect(),
+        subnets: link.addresses.iter().map(IpNet::trunc).collect(),
         carrier: link.carrier,
         mac: Some(link.mac),
         addresses: endpoints(link).collect(),
@@ -91,9 +92,9 @@ pub fn segments(links: &Links) -> Vec<Segment> {
 pub fn endpoints(link: &Link) -> impl Iterator<Item = IpAddr> {
     let best = |is_family: fn(&IpAddr) -> bool| {
         let addresses = link.addresses.iter().filter(move |net| is_family(&net.addr()));
-        addresses.min_by_key(|net| (net.prefix_len() == net.max_prefix_len(), net.addr())).map(|net| net.addr())
+        addresses.min_by_key(|net| (net.prefix_len() == net.max_prefix_len(), net.addr())).map(IpNet::addr)
     };
-    best(IpAddr::is_ipv4).into_iter().chain(best(IpAddr::is_ipv6).or(link.link_local.map(IpAddr::V6)))
+    best(IpAddr::is_ipv4).into_iter().chain(best(IpAddr::is_ipv6).or_else(|| link.link_local.map(IpAddr::V6)))
 }
 
 fn view(world: &World, myself: Myself<'_>) -> View {

@@ -8,6 +8,7 @@ use crate::probes;
 use crate::report::speaker::Health;
 use crate::report::writer::Object;
 use crate::settings::Settings;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,11 @@ impl Driver {
         }
         let mut news = std::mem::take(&mut self.news);
         if is_full {
-            news = News::all(self.parts.intake.world());
+            news.add(News::all(self.parts.intake.world()));
         }
         let ending = self.stopping.is_some();
-        let looks_new = self.look_at_myself(now) | (self.picture.outlook.me.ending != ending);
+        let is_told = self.picture.outlook.me.ending == ending;
+        let looks_new = self.look_at_myself(now) || !is_told;
         if looks_new || !news.is_empty() {
             let myself = Myself { node: &self.parts.node, links: &self.links, ending };
             self.picture.follow(self.parts.intake.world(), &news, myself);
@@ -57,7 +59,8 @@ impl Driver {
             }
         }
         drop(links);
-        self.situation.age(&self.links, &self.told.probes, now) | is_new
+        let has_aged = self.situation.age(&self.links, &self.told.probes, now);
+        is_new || has_aged
     }
 
     /// Forgets the timers that are due, and does what they were for. Returns whether everything is to be looked at.
@@ -128,7 +131,7 @@ impl Driver {
         let (world, guard) = (self.parts.intake.world(), &self.parts.guard);
         let outlook = &mut self.picture.outlook;
         outlook.unprepared = match prepared {
-            Ok(()) => Default::default(),
+            Ok(()) => BTreeSet::new(),
             Err(_) => outlook.subjects.keys().copied().filter(|vip| !guard.has(*vip)).collect(),
         };
         outlook.probes = probes::wanted(world, &self.situation, &outlook.view, &self.parts.node);

@@ -69,16 +69,13 @@ impl Driver {
         }
         let (before, now) = (&self.health.degraded, &health.degraded);
         if before.as_ref().map(|(reason, _)| reason) != now.as_ref().map(|(reason, _)| reason) {
-            let (warning, reason, note) = match now {
-                Some((reason, message)) => {
-                    tracing::warn!(reason, "{message}");
-                    (true, *reason, message.clone())
-                }
-                None => {
-                    tracing::info!("everything works as it should");
-                    (false, reason::ALL_WELL, "everything works as it should".to_owned())
-                }
-            };
+            let well = || (reason::ALL_WELL, "everything works as it should".to_owned());
+            let (warning, (reason, note)) = (now.is_some(), now.clone().unwrap_or_else(well));
+            if warning {
+                tracing::warn!(reason, "{note}");
+            } else {
+                tracing::info!("{note}");
+            }
             if let Some(record) = self.parts.intake.world().speakers.records().get(&self.parts.node) {
                 let about = Subject::Speaker(self.parts.node.clone(), record.uid.clone());
                 self.parts.events.tell(Notice { about, warning, reason, note });

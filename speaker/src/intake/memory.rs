@@ -46,6 +46,7 @@ pub struct Memory<'a> {
 mod pairs {
     use super::{BTreeMap, Cow, Deserialize, Deserializer, Serialize, Serializer};
 
+    #[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
     pub(super) fn serialize<K: Serialize + Clone, V: Serialize + Clone, S: Serializer>(
         records: &Cow<'_, BTreeMap<K, V>>,
         serializer: S,
@@ -71,6 +72,7 @@ mod secrets {
         heartbeat,
     };
 
+    #[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
     pub(super) fn serialize<S: Serializer>(
         secrets: &Cow<'_, BTreeMap<String, KeyRecord>>,
         serializer: S,

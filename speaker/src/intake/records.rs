@@ -207,6 +207,7 @@ pub(super) fn advertisement(object: L2Advertisement) -> Reading<AdvertisementRec
 }
 
 /// Reads a `HeraldConfig`; only one name counts.
+#[expect(clippy::needless_pass_by_value, reason = "all kinds are read alike")]
 pub(super) fn config(object: HeraldConfig) -> Reading<HeraldConfigSpec> {
     match object.metadata.name.as_deref() {
         Some(herald_config::NAME) => Reading::Record(object.spec),

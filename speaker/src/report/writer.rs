@@ -18,8 +18,9 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Writes under way at once: enough to hide the round trip, few enough not to crowd others at the API server.
-const AT_ONCE: usize = 16;
+/// Writes under way at once: enough to hide the round trip, few enough not to crowd others at the API server; each
+/// needs a connection, and those cost memory.
+const AT_ONCE: usize = 6;
 /// How long one write may take.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
