@@ -40,7 +40,7 @@ fn taken(case: &Case<'_>, found: &mut Vec<Violation>) {
 fn remains(case: &Case<'_>, found: &mut Vec<Violation>) {
     let record = case.record;
     for (old, new) in case.tenancies.iter().zip(case.tenancies.iter().skip(1)) {
-        let Some(Reason::Plan(plan)) = record.reason(case.vip, old.mac, new.from) else { continue };
+        let Some(Reason::Plan(plan)) = record.reasons(case.vip, (old.mac, new.mac), new.from).next() else { continue };
         let disturbed = record.faults.iter().any(|fault| fault.touches(plan.at, new.from, record.limits.settle));
         let over = new.remains.map_or(Duration::ZERO, |last| last.saturating_sub(new.from));
         if !disturbed && over > record.limits.planned_overlap {
@@ -61,7 +61,7 @@ fn both(case: &Case<'_>, found: &mut Vec<Violation>) {
     for three in case.tenancies.windows(3) {
         let [first, second, third] = three else { continue };
         let back = first.mac == third.mac && third.from.saturating_sub(first.last) < NEVER_STOPPED;
-        let excused = record.reason(case.vip, second.mac, third.from).is_some()
+        let excused = record.reasons(case.vip, (second.mac, third.mac), third.from).next().is_some()
             || record.is_split(second.from, third.from, record.limits.settle);
         if back && !excused {
             let text = format!(
@@ -86,12 +86,11 @@ fn healed(case: &Case<'_>, fault: &Fault, found: &mut Vec<Violation>) {
     for (old, new) in case.tenancies.iter().zip(case.tenancies.iter().skip(1)) {
         // Later ones are judged as moves.
         let late = new.from >= from && new.from < to.min(fault.until.saturating_add(limits.settle));
-        let other_reason = match record.reason(case.vip, old.mac, new.from) {
-            Some(Reason::Plan(_)) => true,
-            Some(Reason::Fault(reason)) => !reason.splits,
-            None => false,
+        let other_reason = |reason| match reason {
+            Reason::Plan(_) => true,
+            Reason::Fault(reason) => !reason.splits,
         };
-        if late && !other_reason {
+        if late && !record.reasons(case.vip, (old.mac, new.mac), new.from).any(other_reason) {
             let text = format!(
                 "{} and then {} asserts it {} ms after the end of {}",
                 record.name(old.mac),

@@ -63,7 +63,8 @@ impl Waiting {
     }
 }
 
-/// What all faults of this time together excuse: those of whoever announced it when the last answer came, and those of nobody.
+/// What all faults of this time together excuse: those of whoever announced it when the last answer came, those of
+/// nobody in particular, and splits.
 fn excuse(case: &Case<'_>, way: Way, from: Duration, to: Duration) -> Duration {
     let of = |fault: &Fault| match way {
         Way::Newcomer => fault.silence,
@@ -71,8 +72,8 @@ fn excuse(case: &Case<'_>, way: Way, from: Duration, to: Duration) -> Duration {
     };
     let tenant = case.tenancies.iter().rfind(|tenancy| tenancy.from <= from).map(|tenancy| tenancy.mac);
     let faults = case.record.faults.iter().filter(|fault| {
-        fault.touches(from, to, case.record.limits.settle)
-            && (fault.victim.is_none() || tenant.is_none() || fault.victim == tenant)
+        let concerned = fault.splits || fault.victim.is_none() || tenant.is_none() || fault.victim == tenant;
+        concerned && fault.touches(from, to, case.record.limits.settle)
     });
     faults.map(of).fold(Duration::ZERO, Duration::saturating_add)
 }

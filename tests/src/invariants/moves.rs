@@ -10,8 +10,10 @@ pub(super) fn judge(case: &Case<'_>, found: &mut Vec<Violation>) {
     let mut elective: Vec<Duration> = Vec::new();
     for (index, new) in case.tenancies.iter().enumerate().skip(1) {
         let old = &case.tenancies[index - 1];
-        match record.reason(case.vip, old.mac, new.from) {
-            Some(Reason::Plan(plan)) if plan.elective => elective.push(new.from),
+        let reasons: Vec<Reason<'_>> = record.reasons(case.vip, (old.mac, new.mac), new.from).collect();
+        let is_elective = |reason: &Reason<'_>| matches!(reason, Reason::Plan(plan) if plan.elective);
+        match reasons.first() {
+            Some(_) if reasons.iter().all(is_elective) => elective.push(new.from),
             Some(_) => {}
             None if record.is_split(new.from, new.from, record.limits.settle) => {}
             None => {

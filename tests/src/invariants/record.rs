@@ -112,6 +112,8 @@ pub struct Plan {
     pub vip: Option<Vip>,
     /// Away from whom; `None`: whoever announces it.
     pub from: Option<MacAddr>,
+    /// To whom; `None`: whoever can.
+    pub to: Option<MacAddr>,
     /// Nobody would suffer if it didn't happen (rebalancing, a pinned move): there may be few of these only.
     pub elective: bool,
 }

@@ -53,21 +53,23 @@ pub(super) enum Reason<'r> {
 }
 
 impl Record {
-    /// Why a VIP may have moved away from a member at this moment. A plan goes before a fault.
-    pub(super) fn reason(&self, vip: Vip, from: MacAddr, at: Duration) -> Option<Reason<'_>> {
-        let planned = self.plans.iter().find(|plan| {
+    /// Why a VIP may have moved from one member to another at this moment, plans first.
+    pub(super) fn reasons(
+        &self,
+        vip: Vip,
+        (from, to): (MacAddr, MacAddr),
+        at: Duration,
+    ) -> impl Iterator<Item = Reason<'_>> {
+        let planned = self.plans.iter().filter(move |plan| {
             plan.at <= at
                 && at <= plan.until
                 && plan.vip.is_none_or(|planned| planned == vip)
                 && plan.from.is_none_or(|planned| planned == from)
+                && plan.to.is_none_or(|planned| planned == to)
         });
-        let broken = || {
-            self.faults.iter().find(|fault| {
-                fault.moves
-                    && fault.victim.is_none_or(|victim| victim == from)
-                    && fault.touches(at, at, self.limits.settle)
-            })
-        };
-        planned.map(Reason::Plan).or_else(|| broken().map(Reason::Fault))
+        let broken = self.faults.iter().filter(move |fault| {
+            fault.moves && fault.victim.is_none_or(|victim| victim == from) && fault.touches(at, at, self.limits.settle)
+        });
+        planned.map(Reason::Plan).chain(broken.map(Reason::Fault))
     }
 }

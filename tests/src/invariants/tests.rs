@@ -61,7 +61,7 @@ fn split(from: u64, until: u64) -> Fault {
 }
 
 fn drain(of: MacAddr, at: u64) -> Plan {
-    Plan { at: ms(at), until: ms(at + 5000), vip: None, from: Some(of), elective: false }
+    Plan { at: ms(at), until: ms(at + 5000), vip: None, from: Some(of), to: None, elective: false }
 }
 
 fn broken(record: &Record) -> Vec<Rule> {
@@ -191,7 +191,7 @@ fn a_table_that_keeps_the_old_owner_is_found() {
 #[test]
 fn the_fourth_elective_move_in_three_minutes_is_one_too_many() {
     let mut record = run(100);
-    record.plans = vec![Plan { at: ms(0), until: ANYTHING, vip: Some(vip()), from: None, elective: true }];
+    record.plans = vec![Plan { at: ms(0), until: ANYTHING, vip: Some(vip()), from: None, to: None, elective: true }];
     record.sightings = vec![tells(0, A), tells(10_000, B), tells(20_000, A), tells(30_000, B)];
     assert_eq!(broken(&record), []);
     record.sightings.push(tells(40_000, A));

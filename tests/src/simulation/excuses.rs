@@ -14,6 +14,8 @@ const fn ms(milliseconds: u64) -> Duration {
 
 /// A frozen speaker keeps its VIPs so long at most, and so do nodes that nobody can vouch for the death of.
 const SLOW: Duration = ms(3500);
+/// A speaker that goes on after a stop asks the wire before it answers again.
+const WAKING: Duration = ms(150);
 /// A speaker that was killed is replaced within this time.
 const KILLED: Duration = ms(300);
 /// Nobody may move because of a speaker that was stopped for less.
@@ -58,8 +60,10 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         silence: Duration::ZERO,
         outage: Duration::ZERO,
     };
-    let alone = !others(schedule, act).any(|other| other.trouble.matters());
-    let more = if alone { Duration::ZERO } else { SLOW };
+    let others = others(schedule, act).filter(|other| other.trouble.matters());
+    // Whoever should take over may be in trouble itself, until that is over and a little longer.
+    let more = others.map(|other| other.until.saturating_sub(other.from) + SLOW).sum::<Duration>();
+    let more = if more.is_zero() { more } else { more + length };
     let witnessed = schedule.gateway || schedule.nodes > 2;
     let dead = if witnessed { bound(schedule.profile) } else { SLOW } + more;
     let fault = match act.trouble {
@@ -76,10 +80,13 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         Trouble::Loss(_) => Fault { silence: ms(200), outage: ms(200), ..base },
         Trouble::Delay(_) | Trouble::Duplication(_) => base,
         Trouble::Kill(_) => Fault { moves: true, silence: KILLED + more, ..base },
-        Trouble::Stop(_) => Fault { moves: length > STOP_WITHOUT_MOVE, silence: length.min(SLOW) + more, ..base },
+        Trouble::Stop(_) => {
+            let silence = (length + WAKING).min(SLOW) + more;
+            Fault { moves: length > STOP_WITHOUT_MOVE, silence, ..base }
+        }
         Trouble::Starvation(_) => Fault { silence: ms(100) + more, ..base },
-        // The stranger takes clients away.
-        Trouble::Stranger(_) => Fault { silence: ms(100), outage: length + ms(2000), ..base },
+        // The stranger takes clients away, and nobody begins with what it has.
+        Trouble::Stranger(_) => Fault { silence: more, outage: length + ms(2000) + more, ..base },
         Trouble::Deletion(_) => Fault { moves: true, silence: length + ms(2000), outage: length + ms(2000), ..base },
         Trouble::Termination(_) => Fault { moves: true, silence: more, outage: Duration::ZERO, ..base },
         Trouble::Drain(_)
@@ -94,13 +101,16 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
 
 fn plan(act: &Act) -> Option<Plan> {
     let from = |node| Some(mac(Kind::Node, node));
-    let base = Plan { at: act.from, until: act.until + PLAN, vip: None, from: None, elective: false };
+    let base = Plan { at: act.from, until: act.until + PLAN, vip: None, from: None, to: None, elective: false };
+    let forever = Plan { until: ANYTHING, ..base.clone() };
     match act.trouble {
         Trouble::Drain(node) | Trouble::Unwell(node) | Trouble::Termination(node) => {
             Some(Plan { from: from(node), ..base })
         }
         // A wish stays.
-        Trouble::Pin(number, _) => Some(Plan { vip: Some(vip(number)), until: ANYTHING, elective: true, ..base }),
+        Trouble::Pin(number, node) => {
+            Some(Plan { vip: Some(vip(number)), to: Some(mac(Kind::Node, node)), elective: true, ..forever })
+        }
         Trouble::Deletion(number) => Some(Plan { vip: Some(vip(number)), ..base }),
         _ => None,
     }
