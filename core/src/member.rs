@@ -89,6 +89,10 @@ pub struct Member {
     /// Nothing is announced before, so that others can say what they know.
     grace_until: Option<Instant>,
     begun: bool,
+    /// How late this node was, until that has been acted on.
+    woke: Option<Duration>,
+    /// Nodes whose kernels have refused a message, with the time of the first one of late.
+    refused: BTreeMap<NodeName, Instant>,
     state: State,
     inquiries: Inquiries,
     outbox: Outbox,
@@ -121,6 +125,8 @@ impl Member {
             held: BTreeSet::new(),
             grace_until: None,
             begun: false,
+            woke: None,
+            refused: BTreeMap::new(),
             state: State::default(),
             inquiries: Inquiries::new(now),
             outbox: Outbox::default(),
@@ -166,7 +172,7 @@ impl Member {
             if let Some(claim) = &subject.claim
                 && was.is_none_or(|was| was.claim != subject.claim)
             {
-                self.learn(*vip, claim.clone(), None, now);
+                self.learn_recorded(*vip, claim.clone(), now);
             }
         }
     }
@@ -247,13 +253,15 @@ impl Member {
         if let Some(segment) = self.hood.segments.get_mut(&link) {
             segment.detector.handle_refused(node, now);
         }
+        self.note_refusal(node, now);
         self.finish(now);
     }
 
     /// Takes an ARP message or a neighbour's. `received` is when the kernel got it.
     pub fn handle_frame(&mut self, link: IfIndex, heard: &Heard, received: Instant, now: Instant) -> Verdict {
         // Whoever has slept looks first whether it still has what it is asked for.
-        if self.next_deadline(now).is_some_and(|due| now.saturating_duration_since(due) > LATE) {
+        let is_late = |due| now.saturating_duration_since(due) > LATE;
+        if self.woke.is_some() || self.next_deadline(now).is_some_and(is_late) {
             self.handle_timeout(now);
         }
         if now.saturating_duration_since(received) > STALE {
@@ -294,6 +302,8 @@ impl Member {
                 segment.detector.handle_timeout(now);
             }
         }
+        self.take_detectors(now);
+        self.wake(now);
         self.announcer.handle_timeout(now);
         self.inquire(now);
         self.work(now);

@@ -54,7 +54,8 @@ impl Member {
         loop {
             let mut again = self.flush(now);
             again |= self.take_detectors(now);
-            if std::mem::take(&mut self.placed) {
+            // Whoever has slept says nothing before it has looked at the time.
+            if self.woke.is_none() && std::mem::take(&mut self.placed) {
                 self.announcer.handle_timeout(now);
             }
             again |= self.take_announcer(now);
@@ -106,7 +107,7 @@ impl Member {
         any
     }
 
-    fn take_detectors(&mut self, now: Instant) -> bool {
+    pub(super) fn take_detectors(&mut self, now: Instant) -> bool {
         let mut effects = Vec::new();
         for (link, segment) in &mut self.hood.segments {
             while let Some(effect) = segment.detector.poll_effect() {
@@ -144,7 +145,7 @@ impl Member {
                 }
             }
             liveness::Effect::Witness => self.take_witness(link, now),
-            liveness::Effect::Woke { lateness } => self.wake(lateness, now),
+            liveness::Effect::Woke { lateness } => self.woke = self.woke.max(Some(lateness)),
             liveness::Effect::Degraded(degraded) => self.report(Event::Degraded { link, degraded }),
             liveness::Effect::DuplicateName(node) => self.report(Event::DuplicateName { node }),
             liveness::Effect::Refusing { node, refuses } => self.report(Event::Refusing { link, node, refuses }),
@@ -199,7 +200,8 @@ impl Member {
     /// This node was late. If that was long enough for others to take its addresses, it is silent until the wire was asked.
     ///
     /// Messages that its kernel took meanwhile show that only the speaker stood still, and then others wait for longer.
-    fn wake(&mut self, lateness: Duration, now: Instant) {
+    pub(super) fn wake(&mut self, now: Instant) {
+        let Some(lateness) = self.woke.take() else { return };
         self.report(Event::Woke { lateness });
         let profile = self.config.profile;
         let silence = self.hood.take_silence(now);

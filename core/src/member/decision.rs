@@ -17,6 +17,8 @@ const SILENCE_LASTS: Duration = Duration::from_secs(1);
 const DEPUTY: Duration = Duration::from_secs(1);
 /// The same for an address that was never claimed: a node may learn of it late.
 const DEPUTY_UNCLAIMED: Duration = Duration::from_secs(3);
+/// After a refused message the process of a node is doubted for so long.
+const DOUBT: Duration = Duration::from_millis(500);
 /// A node that can't have an address any more has so long to hand it over.
 const UNFIT: Duration = Duration::from_secs(3);
 
@@ -63,7 +65,8 @@ struct Loss {
 /// How the claimant is.
 enum Claimant {
     Well,
-    Suspected,
+    /// It may turn out to be lost; `until`: or not, and then that is known by then.
+    Suspected { until: Option<Instant> },
     Lost(Loss),
 }
 
@@ -74,7 +77,8 @@ impl Member {
             Some(claim) if claim.node == self.config.node => self.decide_mine(subject, charge, now),
             Some(claim) => self.decide_others(subject, claim, charge, now),
             None => {
-                let loss = Loss { cause: Cause::Allocated, since: None, allowed: now, asks: true };
+                let allowed = charge.open_since.unwrap_or(now);
+                let loss = Loss { cause: Cause::Allocated, since: None, allowed, asks: true };
                 self.decide_open(subject, None, &loss, charge, now)
             }
         }
@@ -151,14 +155,18 @@ impl Member {
         }
         match self.claimant(subject, claim, charge, now) {
             Claimant::Well => Decision::Theirs,
-            Claimant::Suspected => {
+            Claimant::Suspected { until } => {
                 // The wire is asked while the suspect's kernel is, so that nothing is left to do when that is silent too.
                 let is_next = !was_silent(charge, now)
                     && !self.outlook.unprepared.contains(&subject.vip)
                     && self
                         .heirs(subject, charge)
                         .is_ok_and(|heirs| heirs.iter().find(|heir| **heir != claim.node) == Some(&self.config.node));
-                if is_next { Decision::Ask } else { Decision::Rest }
+                match until {
+                    _ if is_next => Decision::Ask,
+                    Some(until) => Decision::Wait(until),
+                    None => Decision::Rest,
+                }
             }
             Claimant::Lost(loss) => self.decide_open(subject, Some(claim), &loss, charge, now),
         }
@@ -188,7 +196,7 @@ impl Member {
         }
         let deputy = if claim.is_some() { DEPUTY } else { DEPUTY_UNCLAIMED };
         let turn = deputy.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX));
-        let allowed = loss.allowed.max(after(charge.open_since.unwrap_or(now), turn));
+        let allowed = after(loss.allowed, turn);
         if let Phase::Answered { until } = charge.phase
             && now < until
         {
@@ -207,22 +215,22 @@ impl Member {
     /// How the node with the highest claim is.
     fn claimant(&self, subject: &Subject, claim: &Claim, charge: &Charge, now: Instant) -> Claimant {
         let standing = self.hood.standing(&claim.node, &charge.links);
+        let open = charge.open_since.unwrap_or(now);
         let lost = |cause, since, allowed, asks| Claimant::Lost(Loss { cause, since, allowed, asks });
-        let in_three = |since| after(since, Standing::STARVATION);
+        let in_three = |since| after(since, Standing::STARVATION).max(open);
         match standing {
-            Standing::Left => lost(Cause::Left, None, now, false),
-            Standing::Gone { since } => lost(Cause::Gone, Some(since), now, false),
+            Standing::Left => lost(Cause::Left, None, open, false),
+            Standing::Gone { since } => lost(Cause::Gone, Some(since), open, false),
             Standing::Starved { since } => lost(Cause::Starved, Some(since), in_three(since), false),
-            Standing::Dead { since, confirmed: true } => lost(Cause::Dead, Some(since), now, false),
+            Standing::Dead { since, confirmed: true } => lost(Cause::Dead, Some(since), open, false),
             Standing::Dead { since, confirmed: false } => lost(Cause::Dead, Some(since), in_three(since), true),
-            Standing::Suspected => Claimant::Suspected,
-            Standing::Alive(_) if self.is_well(subject, claim, charge) => Claimant::Well,
-            Standing::Alive(_) => {
-                let unfit_since = charge.open_since.unwrap_or(now);
-                lost(Cause::Unfit, None, after(unfit_since, UNFIT), false)
+            Standing::Suspected => Claimant::Suspected { until: None },
+            Standing::Alive(_) | Standing::Unheard if self.is_well(subject, claim, charge) => {
+                let until = self.refused.get(&claim.node).map(|first| after(*first, DOUBT)).filter(|until| now < *until);
+                if until.is_some() { Claimant::Suspected { until } } else { Claimant::Well }
             }
-            Standing::Unheard if self.is_well(subject, claim, charge) => Claimant::Well,
-            Standing::Unheard => lost(Cause::Left, None, now, true),
+            Standing::Alive(_) => lost(Cause::Unfit, None, after(open, UNFIT), false),
+            Standing::Unheard => lost(Cause::Left, None, open, true),
         }
     }
 

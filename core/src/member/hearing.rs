@@ -20,7 +20,7 @@ const STRANGER_PAUSE: Duration = Duration::from_secs(10);
 /// After the answer of a member whose claim isn't known, which may be on its way.
 const MEMBER_PAUSE: Duration = Duration::from_millis(300);
 /// After the answer of the claimant itself: it lives.
-const CLAIMANT_PAUSE: Duration = Duration::from_secs(1);
+const CLAIMANT_PAUSE: Duration = Duration::from_millis(200);
 /// A member that is heard again so long after the first time is no longer the same encounter.
 const ENCOUNTER: Duration = Duration::from_secs(10);
 
@@ -82,6 +82,18 @@ impl Member {
             }
             Merged::Known | Merged::Refused => {}
         }
+    }
+
+    /// Takes a claim of the ledger into account. It may be that of a node on the other side of a split: while the node that
+    /// has the address on this side is there, what the other side does doesn't count before they hear each other again.
+    pub(super) fn learn_recorded(&mut self, vip: Vip, claim: Claim, now: Instant) {
+        let links = self.charges.get(&vip).map(|charge| &charge.links);
+        let here = |node: &NodeName| *node == self.config.node || links.is_some_and(|it| self.hood.standing(node, it).takes_part());
+        let fell = |node: &NodeName| links.is_some_and(|it| self.hood.standing(node, it).fallen_since().is_some());
+        if fell(&claim.node) && self.claims.get(vip).is_some_and(|known| here(&known.node)) {
+            return;
+        }
+        self.learn(vip, claim, None, now);
     }
 
     /// Tells a member that believes to have an address who has it. If that is this node, it announces it again: the other one
@@ -182,6 +194,18 @@ impl Member {
         if let Some(charge) = self.charges.get_mut(&vip) {
             charge.conflict = Some((conflict, now));
             self.dirty.insert(vip);
+        }
+    }
+
+    /// A node's kernel refuses messages. If its process has ended, its addresses are this node's to take in a moment: the wire is
+    /// asked meanwhile.
+    pub(super) fn note_refusal(&mut self, node: &NodeName, now: Instant) {
+        if self.refused.get(node).is_some_and(|first| now.saturating_duration_since(*first) < ENCOUNTER) {
+            return;
+        }
+        self.refused.insert(node.clone(), now);
+        for vip in self.claims.of(node).collect::<Vec<_>>() {
+            self.review(vip, now);
         }
     }
 

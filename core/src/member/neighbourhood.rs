@@ -5,10 +5,10 @@
 use super::Config;
 use crate::announce::schedule::after;
 use crate::link::{Link, Links};
-use crate::liveness::{Detector, Gateway, Peer, Profile, Standing, State, Witness};
+use crate::liveness::{Detector, Gateway, Life, Peer, Profile, Standing, State, Witness};
 use crate::mac::MacAddr;
 use crate::names::{IfIndex, NodeName};
-use crate::ownership::View;
+use crate::ownership::{View, mingle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -144,7 +144,7 @@ impl Neighbourhood {
                 .filter_map(|(name, node)| Some((name.clone(), node.segments.iter().find_map(|it| peer(link, it))?)))
                 .collect();
             let segment = self.segments.entry(*index).or_insert_with(|| Segment {
-                detector: Detector::new(config.node.clone(), config.life, config.profile, now),
+                detector: Detector::new(config.node.clone(), life_on(config.life, *index), config.profile, now),
                 peers: BTreeMap::new(),
                 connection: Connection::Careful,
                 comparisons: BTreeMap::new(),
@@ -236,6 +236,11 @@ impl Neighbourhood {
     pub(super) fn set_profile(&mut self, profile: Profile, now: Instant) {
         self.segments.values_mut().for_each(|segment| segment.detector.set_profile(profile, now));
     }
+}
+
+/// A life of its own for each interface: a message recorded on one segment is worthless on another.
+fn life_on(life: Life, IfIndex(index): IfIndex) -> Life {
+    Life(mingle(life.0, u64::from(index)).max(1))
 }
 
 /// A node's interface as a peer on one of ours: it has an address in one of our subnets, or a link-local one on an interface
