@@ -205,6 +205,7 @@ unsafe fn refusing(header: &libc::msghdr) -> Option<IpAddr> {
         while let Some(message) = next.as_ref() {
             let kind = (message.cmsg_level, message.cmsg_type);
             if kind == (libc::IPPROTO_IP, libc::IP_RECVERR) || kind == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) {
+                #[expect(clippy::cast_ptr_alignment, reason = "read as unaligned")]
                 let error = libc::CMSG_DATA(next).cast::<libc::sock_extended_err>();
                 let is_remote =
                     matches!(error.read_unaligned().ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);

@@ -1,25 +1,29 @@
 //! The member's loop: waits for one thing, feeds it to the core, carries out what the core says.
+//!
+//! What becomes of frames and datagrams is in `arrivals`, what is done about the core's effects in `effects`.
+
+mod arrivals;
+mod effects;
 
 use super::clocks::now;
 use super::groups::Groups;
 use super::metrics::Metrics;
 use super::outbox::Outbox;
-use super::questions::{self, Questions};
-use super::sockets::{Arrival, Attempt, Inbox, Sockets};
-use super::{Event, Feeds, Task, frames, hindrance, priority};
+use super::questions::Questions;
+use super::sockets::{Inbox, Sockets};
+use super::{Event, Feeds, Task, priority};
 use crate::links::Notices;
-use herald_core::announce::{Frame, Verdict};
 use herald_core::link::Links;
-use herald_core::liveness::{Counts, Envelope, Inquiry};
-use herald_core::mac::MacAddr;
-use herald_core::member::{self, Config, Effect, Member, Outlook};
+use herald_core::liveness::Counts;
+use herald_core::member::{Config, Member, Outlook};
 use herald_core::names::{IfIndex, NodeName};
 use herald_wire::heartbeat::Keyring;
 use std::collections::BTreeMap;
 use std::future::{pending, poll_fn};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +34,9 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// So many batches hold all datagrams that the kernel keeps for one socket; under a flood there is always one more.
 const BATCHES_WAITING: usize = 64;
+
+/// Events told between two looks at the sockets.
+const TOLD_AT_ONCE: usize = 32;
 
 /// What moves the member besides frames, heartbeats and time.
 pub(super) struct Inputs {
@@ -90,13 +97,12 @@ impl Driver {
     /// Runs until it is told to stop. Every wait can be given up without loss: channels keep what was not taken, and what
     /// arrives stays in the kernel until it is read.
     pub(super) async fn run(mut self, mut inputs: Inputs, events: mpsc::Sender<Event>) {
-        if let Err(error) = priority::raise() {
-            tracing::info!(%error, "no real-time priority (capability SYS_NICE): answers may come late on a busy node");
-        }
+        priority::raise();
         self.take_feeds(&mut inputs.feeds);
         loop {
             self.keep_time();
             self.carry_out();
+            self.tell(&events);
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
@@ -106,13 +112,25 @@ impl Driver {
                     self.take_outlook(outlook);
                 }
                 () = changed(&mut inputs.feeds) => self.take_feeds(&mut inputs.feeds),
-                permit = events.reserve(), if !self.outbox.is_empty() => match (permit, self.outbox.pop()) {
-                    (Ok(permit), Some(event)) => permit.send(event),
-                    // Nobody listens any more.
-                    _ => self.outbox.clear(),
-                },
                 arrival = poll_fn(|context| self.sockets.poll_arrival(context, &mut self.inbox)) => self.take(arrival),
                 () = reached(deadline) => {}
+                // Room for what could not be told before.
+                permit = events.reserve(), if !self.outbox.is_empty() => drop(permit),
+            }
+        }
+    }
+
+    /// Tells what there is room for; no more at once than delays nobody.
+    fn tell(&mut self, events: &mpsc::Sender<Event>) {
+        for _ in 0..TOLD_AT_ONCE {
+            match events.try_reserve() {
+                Ok(permit) => match self.outbox.pop() {
+                    Some(event) => permit.send(event),
+                    None => return,
+                },
+                Err(TrySendError::Full(())) => return,
+                // Nobody listens any more.
+                Err(TrySendError::Closed(())) => return self.outbox.clear(),
             }
         }
     }
@@ -176,28 +194,14 @@ impl Driver {
 
     fn take_links(&mut self, links: Links) {
         self.links = links;
-        let Self { links, groups, peers, hindrances, counted, .. } = self;
+        let Self { links, groups, peers, counted, .. } = self;
         groups.keep_only(|link| links.contains_key(&link));
         peers.retain(|(link, _), _| links.contains_key(link));
-        hindrances.retain(|(link, _), _| links.contains_key(link));
         counted.retain(|link, _| links.contains_key(link));
         groups.retry();
         self.place_sockets();
         self.lift_hindrances();
         self.core.set_links(&self.links, now());
-    }
-
-    /// Tells of what hinders no more since the interfaces have changed.
-    fn lift_hindrances(&mut self) {
-        let is_lifted = |(link, task): &(IfIndex, Task)| match task {
-            Task::Groups => !self.groups.is_refused(*link),
-            Task::Advertisements => self.links.get(link).is_some_and(|link| link.link_local.is_some()),
-            Task::Frames | Task::Beats => false,
-        };
-        let lifted: Vec<_> = self.hindrances.keys().filter(|key| is_lifted(key)).copied().collect();
-        for (link, task) in lifted {
-            self.hinder(link, task, None);
-        }
     }
 
     fn take_notices(&mut self, notices: Notices) {
@@ -208,163 +212,6 @@ impl Driver {
             }
         }
         self.notices = notices;
-    }
-
-    fn take(&mut self, arrival: Arrival) {
-        let inbox = std::mem::take(&mut self.inbox);
-        match arrival {
-            Arrival::Beats(link) => self.take_beats(link, &inbox),
-            Arrival::Frames(link) => {
-                // A speaker that has slept finds that out before it answers anybody.
-                self.keep_time();
-                for arrival in inbox.batch.arrivals() {
-                    self.take_frame(link, arrival.bytes, arrival.received);
-                }
-            }
-        }
-        self.inbox = inbox;
-    }
-
-    fn take_beats(&mut self, link: IfIndex, inbox: &Inbox) {
-        for arrival in inbox.batch.arrivals() {
-            let Some(source) = arrival.source else { continue };
-            match self.keys.open(arrival.bytes, &self.node, now()) {
-                Ok(envelope) => {
-                    self.metrics.beats().received();
-                    self.core.handle_envelope(link, source, envelope, arrival.received, now());
-                }
-                Err(error) => {
-                    tracing::trace!(link = link.0, %source, %error, "a heartbeat was dropped");
-                    self.metrics.beats().dropped(error.reason());
-                }
-            }
-        }
-        for address in &inbox.refusals {
-            self.metrics.beats().refused();
-            if let Some(node) = self.peers.get(&(link, *address)) {
-                self.core.handle_refused(link, node, now());
-            }
-        }
-    }
-
-    fn take_frame(&mut self, link: IfIndex, frame: &[u8], received: Instant) {
-        let heard = match frames::heard(frame) {
-            Ok(heard) => heard,
-            Err(error) => {
-                tracing::trace!(link = link.0, %error, "dropped");
-                return self.metrics.malformed(error.reason());
-            }
-        };
-        match heard {
-            frames::Sound::Resolution(heard) => {
-                if heard.is_translated() {
-                    self.metrics.translated();
-                }
-                let verdict = self.core.handle_frame(link, &heard, received, now());
-                self.metrics.received(verdict);
-                if verdict == Verdict::Answered {
-                    self.carry_out();
-                    self.metrics.answered_after(now().saturating_duration_since(received));
-                }
-            }
-            frames::Sound::Echo { from, mac } => {
-                self.metrics.beats().echoed();
-                self.core.handle_echo(link, from, mac, received, now());
-            }
-        }
-    }
-
-    fn carry_out(&mut self) {
-        while let Some(effect) = self.core.poll_effect() {
-            match effect {
-                Effect::Send { link, mac, frame } => self.send(link, mac, &frame),
-                Effect::Ask { link, mac, from, inquiry } => self.ask(link, mac, from, &inquiry),
-                Effect::Datagram { link, to, address, envelope } => self.send_beat(link, to, address, &envelope),
-                Effect::Join { link, group } => self.join(link, group),
-                Effect::Leave { link, group } => self.groups.leave(link, group),
-                Effect::Report(member::Event::NoLinkLocal { link }) => {
-                    let hindrance = hindrance::no_link_local(&self.name(link));
-                    self.hinder(link, Task::Advertisements, Some(hindrance));
-                }
-                Effect::Report(event) => self.outbox.push(Event::Member(event)),
-            }
-        }
-    }
-
-    fn send(&mut self, link: IfIndex, mac: MacAddr, frame: &Frame) {
-        let kind = frames::kind(frame);
-        match self.sockets.send_frame(link, &frames::encode(frame, mac)) {
-            Ok(()) => {
-                self.metrics.sent(kind);
-                self.core.handle_sent(link, mac, frame, now());
-            }
-            Err(error) => {
-                tracing::debug!(link = link.0, kind, %error, "a frame was not sent");
-                self.metrics.unsent(kind);
-            }
-        }
-    }
-
-    fn ask(&mut self, link: IfIndex, mac: MacAddr, from: Option<IpAddr>, inquiry: &Inquiry) {
-        let kind = questions::kind(inquiry);
-        let Some(frame) = self.questions.encode(inquiry, mac, from) else { return self.metrics.unsent(kind) };
-        match self.sockets.send_frame(link, &frame) {
-            Ok(()) => self.metrics.sent(kind),
-            Err(error) => {
-                tracing::debug!(link = link.0, kind, %error, "a question was not sent");
-                self.metrics.unsent(kind);
-            }
-        }
-    }
-
-    fn send_beat(&mut self, link: IfIndex, to: NodeName, address: IpAddr, envelope: &Envelope) {
-        let Some(datagram) = self.keys.seal(envelope, &to, now()) else { return self.metrics.beats().unsent("no_key") };
-        let peer = (link, address);
-        if self.peers.get(&peer) != Some(&to) {
-            self.peers.insert(peer, to);
-        }
-        match self.sockets.send_beat(link, &datagram, address) {
-            Ok(()) => self.metrics.beats().sent(),
-            Err(error) => {
-                tracing::debug!(link = link.0, %address, %error, "a heartbeat was not sent");
-                self.metrics.beats().unsent("refused_by_kernel");
-            }
-        }
-    }
-
-    fn join(&mut self, link: IfIndex, group: Ipv6Addr) {
-        if let Err(error) = self.groups.join(link, group) {
-            let hindrance = hindrance::no_group(&self.name(link), group, &error);
-            self.hinder(link, Task::Groups, Some(hindrance));
-        }
-    }
-
-    /// Listens on all interfaces that are there. What doesn't work now may work later.
-    fn place_sockets(&mut self) {
-        self.retry = None;
-        for Attempt { link, task, result } in self.sockets.place(&self.links) {
-            let hindrance = result.err().map(|error| {
-                self.retry = now().checked_add(RETRY);
-                hindrance::no_socket(&self.name(link), task, self.port, &error)
-            });
-            self.hinder(link, task, hindrance);
-        }
-    }
-
-    /// Tells what hinders a task on an interface, and once when nothing does any more.
-    fn hinder(&mut self, link: IfIndex, task: Task, hindrance: Option<String>) {
-        if self.hindrances.get(&(link, task)) == hindrance.as_ref() {
-            return;
-        }
-        match &hindrance {
-            Some(text) => self.hindrances.insert((link, task), text.clone()),
-            None => self.hindrances.remove(&(link, task)),
-        };
-        self.outbox.push(Event::Hindered { link, task, hindrance });
-    }
-
-    fn name(&self, link: IfIndex) -> String {
-        self.links.get(&link).map_or_else(|| format!("interface {link}"), |link| link.name.to_string())
     }
 }
 
