@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, env = "KUBECONFIG", value_name = "FILE", hide_env_values = true, help_heading = "Cluster")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Namespace that Herald runs in: named where a condition says which pods and logs to look at
+    /// Namespace that Herald runs in: where the keys of heartbeats are kept, and which pods and logs a condition names
     #[arg(
         long,
         env = "HERALD_NAMESPACE",

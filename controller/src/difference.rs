@@ -3,12 +3,15 @@
 //!
 //! - allocate: finalizer (if wanted), ledger, Service status;
 //! - change: ledger, Service status, then release of what is not wanted any more;
-//! - release: ask for the Service itself, clear its status, ledger, then conditions and finalizer.
+//! - release: ask for the Service itself, clear its status, ledger, then conditions and finalizer;
+//! - balance: the ledger's wish for a node, nothing else.
 //!
 //! A controller that starts anew finds any of these half done and comes to the same lanes again.
 
+mod placement;
 mod releases;
 mod reports;
+mod secret;
 mod services;
 
 use crate::announced::Patience;
@@ -16,6 +19,7 @@ use crate::effects::{Lane, LaneKey, Seen};
 use crate::state::State;
 use herald_core::address::Vip;
 use herald_core::allocation::Plan;
+use herald_core::balance::{Balancer, Loads};
 use herald_core::names::Uid;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -50,6 +54,25 @@ pub struct Difference {
     pub more: bool,
 }
 
+/// What a pass remembers for the next ones.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// How long addresses have waited for an announcer.
+    pub patience: Patience,
+    /// When pools' counts may be written.
+    pub pacer: Pacer,
+    /// Which addresses should be elsewhere.
+    pub balancer: Balancer,
+}
+
+impl Books {
+    /// When something that waits, after this moment, is due.
+    pub fn next_due(&self, after: Instant) -> Option<Instant> {
+        let dues = [self.patience.next_due(after), self.pacer.next_due(after), self.balancer.next_due(after)];
+        dues.into_iter().flatten().min()
+    }
+}
+
 /// What the comparison of one pass needs everywhere.
 struct Comparison<'a> {
     state: &'a State,
@@ -58,6 +81,8 @@ struct Comparison<'a> {
     now: Now,
     /// Recorded addresses by holder.
     held: HashMap<&'a Uid, BTreeSet<Vip>>,
+    /// How many addresses each node has, with those that this pass gives out.
+    loads: Loads,
     capacity: usize,
     result: Difference,
 }
@@ -67,7 +92,7 @@ pub fn between(
     state: &State,
     plan: &Plan,
     policy: &Policy,
-    (patience, pacer): (&mut Patience, &mut Pacer),
+    books: &mut Books,
     now: Now,
     capacity: usize,
 ) -> Difference {
@@ -79,12 +104,15 @@ pub fn between(
             held.entry(&holder.uid).or_default().insert(*vip);
         }
     }
-    let mut comparison = Comparison { state, plan, policy, now, held, capacity, result: Difference::default() };
+    let (loads, result) = (state.loads.clone(), Difference::default());
+    let mut comparison = Comparison { state, plan, policy, now, held, loads, capacity, result };
+    comparison.secret();
     comparison.refetches();
-    comparison.services(patience);
+    comparison.services(&mut books.patience);
     comparison.releases();
     comparison.traces();
-    comparison.reports(pacer);
+    comparison.placement(&mut books.balancer);
+    comparison.reports(&mut books.pacer);
     comparison.result
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the state and both clocks. Every await is safe to abandon: an item is taken in before the next is awaited.
 
-use crate::difference::{self, Now, Pacer, Policy};
+use crate::difference::{self, Now, Policy};
 use crate::effects::{EffectKind, Lane, LaneKey, Notice, Subject, SubjectKind};
 use crate::events::Events;
 use crate::executor::Executor;
@@ -62,7 +62,6 @@ pub struct Driver {
 struct Turn {
     lanes: JoinSet<(Lane, Completion)>,
     troubles: Troubles,
-    pacer: Pacer,
     /// Something may have to be done.
     dirty: bool,
     /// A pass had more to do than fitted.
@@ -75,6 +74,8 @@ struct Turn {
     full_pass: Instant,
     /// Missing rights that were said.
     forbidden: BTreeSet<EffectKind>,
+    /// What was said to be wrong with the keys of heartbeats.
+    complaints: Vec<String>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver reads the clock for all others")]
@@ -89,13 +90,13 @@ impl Driver {
         let mut turn = Turn {
             lanes: JoinSet::new(),
             troubles: Troubles::default(),
-            pacer: Pacer::default(),
             dirty: false,
             more: false,
             rest_until: start,
             passed: start,
             full_pass: start + FULL_PASS_EVERY,
             forbidden: BTreeSet::new(),
+            complaints: Vec::new(),
         };
         loop {
             let wake = tokio::time::Instant::from_std(self.wake_at(&turn));
@@ -122,8 +123,8 @@ impl Driver {
             return turn.rest_until;
         }
         // What was due when the last pass began was that pass's to deal with.
-        let deadlines = [self.state.next_deadline(turn.passed), turn.pacer.next_due(turn.passed)];
-        deadlines.into_iter().flatten().fold(turn.full_pass, Instant::min).max(turn.rest_until)
+        let deadline = self.state.next_deadline(turn.passed);
+        deadline.into_iter().fold(turn.full_pass, Instant::min).max(turn.rest_until)
     }
 
     fn take_what_is_there(&mut self, turn: &mut Turn) {
@@ -143,6 +144,7 @@ impl Driver {
             News::Observed(kind, observation) => {
                 turn.troubles.well(kind);
                 turn.dirty |= self.state.observe(*observation);
+                self.complain_of_keys(turn);
             }
             News::Listing(observation) => turn.dirty |= self.state.observe(*observation),
             News::Idle(kind) => turn.troubles.well(kind),
@@ -151,6 +153,29 @@ impl Driver {
                 turn.troubles.report(&self.server, kind, &error, now().monotonic);
             }
         }
+    }
+
+    /// Says, once, what is wrong with the Secret that holds the keys of heartbeats.
+    fn complain_of_keys(&self, turn: &mut Turn) {
+        let secret = self.state.secret.iter().flatten().next();
+        let complaints = secret.map_or(&[][..], |(_, record)| record.complaints.as_slice());
+        if turn.complaints == complaints {
+            return;
+        }
+        if let Some((name, record)) = secret {
+            let about = Subject {
+                kind: SubjectKind::Secret,
+                namespace: Some(self.policy.namespace.clone()),
+                name: name.clone(),
+                uid: record.seen.uid.clone(),
+            };
+            for complaint in complaints.iter().filter(|complaint| !turn.complaints.contains(complaint)) {
+                tracing::error!("{complaint}");
+                let reason = reason::HEARTBEAT_KEY_UNREADABLE.to_owned();
+                self.events.tell(vec![Notice { about: about.clone(), warning: true, reason, note: complaint.clone() }]);
+            }
+        }
+        turn.complaints = complaints.to_vec();
     }
 
     /// Whether everything has been listed at least once. Before that an address may look free that is not.
@@ -170,12 +195,12 @@ impl Driver {
 
     fn pass(&mut self, turn: &mut Turn) {
         let begun = now();
+        self.state.review_network(begun.wall);
         let plan = allocation::plan(&self.state.cluster);
-        let mut patience = std::mem::take(&mut self.state.patience);
+        let mut books = std::mem::take(&mut self.state.books);
         let capacity = LANES.saturating_sub(self.state.under_way());
-        let books = (&mut patience, &mut turn.pacer);
-        let difference = difference::between(&self.state, &plan, &self.policy, books, begun, capacity);
-        self.state.patience = patience;
+        let difference = difference::between(&self.state, &plan, &self.policy, &mut books, begun, capacity);
+        self.state.books = books;
         self.state.passes_over();
         for lane in difference.lanes {
             self.state.dispatched(&lane);
@@ -185,6 +210,8 @@ impl Driver {
         self.metrics.count_services(plan.services.len().saturating_sub(refused), refused);
         self.metrics.count_ledger(self.state.vips.len());
         self.metrics.count_pools(&plan.pools);
+        self.metrics.count_network(self.state.cluster.silent.len(), self.state.cluster.occupied.len());
+        self.metrics.count_keys(self.state.secret.iter().flatten().map(|(_, secret)| secret.keys).sum());
         let took = now().monotonic.duration_since(begun.monotonic);
         self.metrics.passed(took);
         turn.dirty = false;
@@ -244,7 +271,7 @@ impl Driver {
                 let right = failure.effect.right();
                 tracing::error!(
                     error = failure.message,
-                    "missing right: {right}; give it to our account in ClusterRole herald-controller (deploy/)"
+                    "missing right: {right}; give it to our account in the roles herald-controller (deploy/)"
                 );
             }
             FailureClass::Forbidden => {}

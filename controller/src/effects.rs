@@ -4,7 +4,7 @@
 use herald_api::address_pool::AddressPoolStatus;
 use herald_core::address::Vip;
 use herald_core::allocation::LedgerEntry;
-use herald_core::names::{PoolName, ServiceKey, Uid};
+use herald_core::names::{NodeName, PoolName, ServiceKey, Uid};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use std::collections::BTreeSet;
 
@@ -25,6 +25,8 @@ pub enum Effect {
         vip: Vip,
         /// Its pool and holder.
         entry: LedgerEntry,
+        /// The node that should announce it.
+        preferred: Option<NodeName>,
     },
     /// Changes pool, holder or ports of an address in use.
     UpdateVip {
@@ -48,6 +50,15 @@ pub enum Effect {
         vips: BTreeSet<Vip>,
         /// The Service is ours and stays so: it may lose these addresses once its status doesn't show them.
         stays_ours: bool,
+    },
+    /// Names another node that should announce an address.
+    PreferNode {
+        /// The address.
+        vip: Vip,
+        /// The node.
+        node: NodeName,
+        /// The object that was seen.
+        seen: Seen,
     },
     /// Deletes the record of an address, which makes the address free.
     DeleteVip {
@@ -88,6 +99,15 @@ pub enum Effect {
         name: String,
         /// All of its conditions.
         conditions: Vec<Condition>,
+    },
+    /// Makes the Secret with the keys of heartbeats, or adds to it what it lacks; nothing in it is overwritten.
+    MakeHeartbeatKey {
+        /// The Secret that was seen; `None` = there is none.
+        seen: Option<Seen>,
+        /// Add a new key.
+        key: bool,
+        /// Add the name of the cluster.
+        cluster: bool,
     },
 }
 
@@ -148,6 +168,8 @@ pub enum SubjectKind {
     VirtualIp,
     /// An `L2Advertisement`.
     L2Advertisement,
+    /// A Secret.
+    Secret,
 }
 
 impl SubjectKind {
@@ -158,6 +180,7 @@ impl SubjectKind {
             Self::AddressPool => ("herald-lb.io/v1alpha1", "AddressPool"),
             Self::VirtualIp => ("herald-lb.io/v1alpha1", "VirtualIP"),
             Self::L2Advertisement => ("herald-lb.io/v1alpha1", "L2Advertisement"),
+            Self::Secret => ("v1", "Secret"),
         }
     }
 }
@@ -186,13 +209,15 @@ pub enum LaneKey {
     Pool(PoolName),
     /// An advertisement's status.
     Advertisement(String),
+    /// The Secret with the keys of heartbeats.
+    Secret,
 }
 
 impl Lane {
-    /// Addresses that this lane is about to record, with what it records.
-    pub fn creations(&self) -> impl Iterator<Item = (Vip, &LedgerEntry)> {
+    /// Addresses that this lane is about to record, with what it records and the node that each is for.
+    pub fn creations(&self) -> impl Iterator<Item = (Vip, &LedgerEntry, Option<&NodeName>)> {
         self.effects.iter().filter_map(|effect| match effect {
-            Effect::CreateVip { vip, entry } => Some((*vip, entry)),
+            Effect::CreateVip { vip, entry, preferred } => Some((*vip, entry, preferred.as_ref())),
             _ => None,
         })
     }
@@ -212,6 +237,8 @@ pub enum EffectKind {
     CreateVip,
     /// [`Effect::UpdateVip`].
     UpdateVip,
+    /// [`Effect::PreferNode`].
+    PreferNode,
     /// [`Effect::PublishStatus`].
     PublishStatus,
     /// [`Effect::ConfirmRelease`].
@@ -228,6 +255,8 @@ pub enum EffectKind {
     VipStatus,
     /// [`Effect::AdvertisementStatus`].
     AdvertisementStatus,
+    /// [`Effect::MakeHeartbeatKey`].
+    MakeHeartbeatKey,
 }
 
 impl Effect {
@@ -237,6 +266,7 @@ impl Effect {
             Self::HoldService { .. } => EffectKind::HoldService,
             Self::CreateVip { .. } => EffectKind::CreateVip,
             Self::UpdateVip { .. } => EffectKind::UpdateVip,
+            Self::PreferNode { .. } => EffectKind::PreferNode,
             Self::PublishStatus(_) => EffectKind::PublishStatus,
             Self::ConfirmRelease { .. } => EffectKind::ConfirmRelease,
             Self::DeleteVip { .. } => EffectKind::DeleteVip,
@@ -245,6 +275,7 @@ impl Effect {
             Self::PoolStatus { .. } => EffectKind::PoolStatus,
             Self::VipStatus { .. } => EffectKind::VipStatus,
             Self::AdvertisementStatus { .. } => EffectKind::AdvertisementStatus,
+            Self::MakeHeartbeatKey { .. } => EffectKind::MakeHeartbeatKey,
         }
     }
 }
@@ -261,6 +292,7 @@ impl EffectKind {
             Self::HoldService => "hold_service",
             Self::CreateVip => "create_vip",
             Self::UpdateVip => "update_vip",
+            Self::PreferNode => "prefer_node",
             Self::PublishStatus => "publish_status",
             Self::ConfirmRelease => "confirm_release",
             Self::DeleteVip => "delete_vip",
@@ -269,6 +301,7 @@ impl EffectKind {
             Self::PoolStatus => "pool_status",
             Self::VipStatus => "vip_status",
             Self::AdvertisementStatus => "advertisement_status",
+            Self::MakeHeartbeatKey => "make_heartbeat_key",
         }
     }
 
@@ -278,12 +311,15 @@ impl EffectKind {
             Self::HoldService | Self::PublishStatus | Self::LetGo => "patch on services/status",
             Self::ConfirmRelease => "get on services and patch on services/status",
             Self::CreateVip => "create on virtualips.herald-lb.io",
-            Self::UpdateVip => "patch on virtualips.herald-lb.io",
+            Self::UpdateVip | Self::PreferNode => "patch on virtualips.herald-lb.io",
             Self::DeleteVip => "delete on virtualips.herald-lb.io",
             Self::RefetchVip => "get on virtualips.herald-lb.io",
             Self::PoolStatus => "patch on addresspools.herald-lb.io/status",
             Self::VipStatus => "patch on virtualips.herald-lb.io/status",
             Self::AdvertisementStatus => "patch on l2advertisements.herald-lb.io/status",
+            Self::MakeHeartbeatKey => {
+                "create on secrets and patch on secret herald-heartbeat-key in Herald's namespace, list on namespaces"
+            }
         }
     }
 }

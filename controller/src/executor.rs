@@ -3,6 +3,7 @@
 
 mod calls;
 mod ledger;
+mod secret;
 mod service;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use herald_core::names::ServiceKey;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -35,6 +37,8 @@ pub struct Executor {
     pub reader: Reader,
     /// Counts.
     pub metrics: Metrics,
+    /// The namespace that Herald runs in.
+    pub namespace: Arc<str>,
 }
 
 /// What one lane has come to know so far.
@@ -79,8 +83,14 @@ impl Executor {
             Effect::HoldService { service, condition } => {
                 self.hold_service(service, condition.as_ref(), progress).await
             }
-            Effect::CreateVip { vip, entry } => self.create_vip(*vip, entry, progress).await,
+            Effect::CreateVip { vip, entry, preferred } => {
+                self.create_vip(*vip, entry, preferred.as_ref(), progress).await
+            }
             Effect::UpdateVip { vip, entry, seen } => self.update_vip(*vip, entry, seen, progress).await,
+            Effect::PreferNode { vip, node, seen } => self.prefer_node(*vip, node, seen, progress).await,
+            Effect::MakeHeartbeatKey { seen, key, cluster } => {
+                self.make_heartbeat_key(seen.as_ref(), *key, *cluster, progress).await
+            }
             Effect::PublishStatus(publication) => self.publish(publication, progress).await,
             Effect::ConfirmRelease { holder, uid, vips, stays_ours } => {
                 self.confirm_release(holder, uid, vips, *stays_ours, progress).await
@@ -129,9 +139,10 @@ impl Executor {
             return;
         }
         let again = match effect {
-            Effect::CreateVip { vip, .. } | Effect::UpdateVip { vip, .. } | Effect::DeleteVip { vip, .. } => {
-                self.refetch_vip(*vip, progress).await
-            }
+            Effect::CreateVip { vip, .. }
+            | Effect::UpdateVip { vip, .. }
+            | Effect::PreferNode { vip, .. }
+            | Effect::DeleteVip { vip, .. } => self.refetch_vip(*vip, progress).await,
             Effect::HoldService { service, .. } | Effect::LetGo { service, .. } => {
                 self.refetch_service(service, progress).await
             }

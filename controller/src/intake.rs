@@ -1,4 +1,4 @@
-//! What comes from the API server: endless watches of seven kinds, as one stream of observations and troubles.
+//! What comes from the API server: endless watches of eight kinds, as one stream of observations and troubles.
 //!
 //! A watch goes on by itself after any failure. Events are taken for what they say the object is, never for what they
 //! say has happened: a watch that starts over says nothing about what vanished meanwhile.
@@ -11,8 +11,10 @@ pub use trouble::Troubles;
 
 use crate::records::{Observation, Report};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
+use herald_api::keys::HEARTBEAT_SECRET;
 use herald_api::slim::{Namespace, Node, Service};
 use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
@@ -55,8 +57,9 @@ pub enum News {
 pub type Watches = SelectAll<BoxStream<'static, News>>;
 
 /// Starts all watches; nothing is asked of the API server before the stream is polled.
-pub fn watches(client: &Client, reader: &Reader) -> Watches {
+pub fn watches(client: &Client, reader: &Reader, namespace: &str) -> Watches {
     let reader = || reader.clone();
+    let secrets = Api::namespaced(client.clone(), namespace);
     futures::stream::select_all([
         watch(
             client,
@@ -101,6 +104,14 @@ pub fn watches(client: &Client, reader: &Reader) -> Watches {
             |reader, object: DeserializeGuard<Speaker>| reader.speaker(object),
             Observation::Speaker,
         ),
+        watch_some(
+            secrets,
+            Config::default().fields(&format!("metadata.name={HEARTBEAT_SECRET}")),
+            "secrets",
+            reader(),
+            |reader, object: Secret| reader.secret(&object),
+            Observation::Secret,
+        ),
     ])
 }
 
@@ -116,8 +127,24 @@ where
     K: 'static,
     V: 'static,
 {
-    let config = Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
-    let events = watcher::watcher(Api::<O>::all(client.clone()), config).backoff(Retry::default());
+    watch_some(Api::<O>::all(client.clone()), Config::default(), kind, reader, read, wrap)
+}
+
+fn watch_some<O, K, V>(
+    api: Api<O>,
+    config: Config,
+    kind: Kind,
+    reader: Reader,
+    read: fn(&Reader, O) -> Option<Observation>,
+    wrap: fn(Report<K, V>) -> Observation,
+) -> BoxStream<'static, News>
+where
+    O: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: 'static,
+    V: 'static,
+{
+    let config = config.timeout(WATCH_SECONDS).page_size(PAGE);
+    let events = watcher::watcher(api, config).backoff(Retry::default());
     let news = events.map(move |event| {
         let observation = match event {
             Err(error) => return News::Trouble(kind, Box::new(error)),
@@ -175,7 +202,7 @@ mod tests {
             class: Arc::new(LoadBalancerClass { name: "example.com/lb".to_owned(), is_default: true }),
             finalizer: None,
         };
-        let mut watches = watches(&Client::new(service, "default"), &reader);
+        let mut watches = watches(&Client::new(service, "default"), &reader, "default");
         let status =
             json!({ "kind": "Status", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403 });
         let body = serde_json::to_vec(&status).unwrap();
@@ -193,7 +220,7 @@ mod tests {
         };
         let minute = Duration::from_mins(1);
         tokio::time::timeout(minute, async { tokio::join!(answers, news) }).await.expect_err("watches go on for ever");
-        assert!((7 * 10..7 * 20).contains(&requests), "{requests} requests of seven watches");
+        assert!((8 * 10..8 * 20).contains(&requests), "{requests} requests of eight watches");
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Metrics {
     services: Family<StateLabel, Gauge>,
     ledger: Gauge,
     pool_addresses: Family<PoolLabels, Gauge>,
+    probed: Family<StateLabel, Gauge>,
+    heartbeat_keys: Gauge,
 }
 
 impl Default for Metrics {
@@ -73,6 +75,8 @@ impl Default for Metrics {
             services: Family::default(),
             ledger: Gauge::default(),
             pool_addresses: Family::default(),
+            probed: Family::default(),
+            heartbeat_keys: Gauge::default(),
         }
     }
 }
@@ -96,6 +100,9 @@ impl Metrics {
         registry.register("services", "Services that are ours", self.services.clone());
         registry.register("virtual_ips", "Addresses in use", self.ledger.clone());
         registry.register("pool_addresses", "Addresses of pools", self.pool_addresses.clone());
+        let help = "Addresses that speakers asked the network for, by what they heard";
+        registry.register("probed_addresses", help, self.probed.clone());
+        registry.register("heartbeat_keys", "Keys that speakers can seal heartbeats with", self.heartbeat_keys.clone());
     }
 
     /// Counts a pass.
@@ -130,6 +137,18 @@ impl Metrics {
     /// Shows how many addresses are in use.
     pub fn count_ledger(&self, entries: usize) {
         self.ledger.set(gauge(entries));
+    }
+
+    /// Shows how many addresses are known to be free, and how many somebody else has.
+    pub fn count_network(&self, silent: usize, occupied: usize) {
+        for (state, count) in [("silent", silent), ("occupied", occupied)] {
+            self.probed.get_or_create(&StateLabel { state }).set(gauge(count));
+        }
+    }
+
+    /// Shows how many keys of heartbeats there are.
+    pub fn count_keys(&self, keys: usize) {
+        self.heartbeat_keys.set(gauge(keys));
     }
 
     /// Shows the counts of exactly these pools.

@@ -2,13 +2,16 @@
 
 use crate::effects::Seen;
 use herald_api::address_pool::{AddressPoolStatus, Advertise};
-use herald_api::virtual_ip::Announcer;
 use herald_core::address::Vip;
 use herald_core::allocation::LedgerEntry;
-use herald_core::names::{Namespace, NodeName, PoolName, ServiceKey, Uid};
+use herald_core::balance::Placement;
+use herald_core::liveness::Claim;
+use herald_core::mac::MacAddr;
+use herald_core::names::{InterfaceName, Namespace, NodeName, PoolName, ServiceKey, Uid};
 use herald_core::ownership::{Advertisement, Bar, Segment};
 use herald_core::pool::Pool;
 use herald_core::service::ServiceRequest;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use std::collections::BTreeMap;
 
@@ -46,6 +49,8 @@ pub struct ServiceFacts {
     pub conditions: Vec<Condition>,
     /// Whether it bears the finalizer that we were told to use.
     pub finalizer: bool,
+    /// Whether `externalTrafficPolicy` is `Local`: then its endpoints decide which nodes may announce its addresses.
+    pub local: bool,
 }
 
 impl ServiceFacts {
@@ -72,12 +77,36 @@ pub struct VipFacts {
     /// Its version.
     pub version: Version,
     /// Who announces it.
-    pub announcer: Option<Announcer>,
+    pub announcer: Option<Announcing>,
+    /// The node that should.
+    pub preferred: Option<NodeName>,
+    /// A person has chosen that node.
+    pub pinned: bool,
     /// Its conditions.
     pub conditions: Vec<Condition>,
 }
 
+/// Who announces an address, as far as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcing {
+    /// The node and the epoch.
+    pub claim: Claim,
+    /// On which of its interfaces.
+    pub interface: InterfaceName,
+}
+
 impl VipFacts {
+    /// The address as the balancer sees it.
+    pub fn placement(&self, vip: Vip, movable: bool) -> Placement<'_> {
+        Placement {
+            vip,
+            at: self.announcer.as_ref().map(|announcer| &announcer.claim),
+            preferred: self.preferred.as_ref(),
+            pinned: self.pinned,
+            movable,
+        }
+    }
+
     /// The object, for a write that must not meet another version.
     pub fn seen(&self) -> Seen {
         Seen { uid: self.uid.clone(), version: self.version.0.clone() }
@@ -130,6 +159,10 @@ pub struct NodeRecord {
     pub labels: BTreeMap<String, String>,
     /// Why it must not announce.
     pub bar: Option<Bar>,
+    /// Whether somebody wants it to give its addresses away.
+    pub leaving: bool,
+    /// Whether new pods are kept off it.
+    pub cordoned: bool,
 }
 
 /// A `Speaker`.
@@ -139,6 +172,30 @@ pub struct SpeakerRecord {
     pub running: bool,
     /// Its node's interfaces.
     pub segments: Vec<Segment>,
+    /// What it heard when it asked for addresses that nobody had.
+    pub findings: BTreeMap<Vip, Finding>,
+}
+
+/// What a speaker heard when it asked the network for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// When it asked.
+    pub at: Timestamp,
+    /// Who answered; `None` = nobody.
+    pub answer: Option<MacAddr>,
+}
+
+/// The Secret that holds the keys of heartbeats. Not the keys: nobody here needs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// Its life and version.
+    pub seen: Seen,
+    /// How many keys it holds.
+    pub keys: usize,
+    /// Whether it says which cluster this is.
+    pub names_cluster: bool,
+    /// What is wrong with it, one sentence each.
+    pub complaints: Vec<String>,
 }
 
 /// What a watch or a write says of the objects of one kind.
@@ -171,6 +228,8 @@ pub enum Observation {
     Speaker(Report<NodeName, SpeakerRecord>),
     /// Of `L2Advertisement`s.
     Advertisement(Report<String, AdvertisementRecord>),
+    /// Of the Secret that holds the keys of heartbeats, by its name.
+    Secret(Report<String, SecretRecord>),
 }
 
 impl Observation {
@@ -185,6 +244,7 @@ impl Observation {
             Self::Node(report) => Self::Node(report.gone(|_| None)),
             Self::Speaker(report) => Self::Speaker(report.gone(|_| None)),
             Self::Advertisement(report) => Self::Advertisement(report.gone(|_| None)),
+            Self::Secret(report) => Self::Secret(report.gone(|_| None)),
         }
     }
 }

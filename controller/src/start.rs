@@ -112,9 +112,14 @@ pub async fn run(args: Args) -> Result<(), StartError> {
     let keeper = tokio::spawn(connection::keep_open(client.clone(), stop.clone()));
     let driver = Driver {
         state: State::default(),
-        watches: intake::watches(&client, &reader),
+        watches: intake::watches(&client, &reader, &namespace),
+        executor: Executor {
+            namespace: Arc::from(namespace.as_str()),
+            client,
+            reader: reader.clone(),
+            metrics: metrics.clone(),
+        },
         policy: Policy { finalizer: reader.finalizer.is_some(), namespace },
-        executor: Executor { client, reader, metrics: metrics.clone() },
         events,
         metrics,
         waiting_for,

@@ -6,22 +6,27 @@
 
 mod busy;
 mod listing;
+mod network;
 mod refused;
+mod vips;
 
 pub use busy::{Completion, Failure, FailureClass};
+pub use network::Network;
+pub use vips::withholder;
 
-use crate::announced::Patience;
+use crate::difference::Books;
 use crate::effects::{Lane, LaneKey};
 use crate::records::{
-    AdvertisementRecord, NodeRecord, Observation, PoolRecord, Report, ServiceFacts, ServiceRecord, SpeakerRecord,
-    VipFacts, VipRecord,
+    AdvertisementRecord, NodeRecord, Observation, PoolRecord, Report, SecretRecord, ServiceFacts, ServiceRecord,
+    SpeakerRecord, VipFacts,
 };
 use busy::{BusyLanes, Retries};
 use herald_core::address::Vip;
-use herald_core::allocation::{Holder, Snapshot};
+use herald_core::allocation::Snapshot;
+use herald_core::balance::Loads;
 use herald_core::names::{NodeName, PoolName, ServiceKey, Uid};
 use herald_core::ownership::{Node, View};
-use herald_core::service::ServiceRequest;
+use jiff::Timestamp;
 use listing::Listing;
 use refused::RefusedWrites;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,8 +50,16 @@ pub struct State {
     pub view: View,
     /// Recorded addresses that a list lacked although we wrote them: it may have been older than the write.
     pub doubtful: BTreeSet<Vip>,
-    /// How long addresses have waited for an announcer.
-    pub patience: Patience,
+    /// What passes remember.
+    pub books: Books,
+    /// How many addresses each node has or is about to get.
+    pub loads: Loads,
+    /// Counts changes of anything that balance depends on.
+    pub changes: u64,
+    /// What speakers heard when they asked for addresses.
+    pub network: Network,
+    /// The Secret that holds the keys of heartbeats, by its name; `None` = it has not been listed yet.
+    pub secret: Option<BTreeMap<String, SecretRecord>>,
     nodes: BTreeMap<NodeName, NodeRecord>,
     speakers: BTreeMap<NodeName, SpeakerRecord>,
     /// Addresses we recorded that no watch has shown yet.
@@ -68,6 +81,7 @@ struct Listings {
     nodes: Listing<NodeName>,
     speakers: Listing<NodeName>,
     advertisements: Listing<String>,
+    secret: Listing<String>,
 }
 
 impl State {
@@ -97,6 +111,7 @@ impl State {
                 let changed = self.listings.pools.apply(&mut self.pools, report);
                 if changed {
                     self.review_pools();
+                    self.changes += 1;
                 }
                 changed
             }
@@ -107,6 +122,9 @@ impl State {
             }
             Observation::Speaker(report) => {
                 let changed = self.listings.speakers.apply(&mut self.speakers, report);
+                if changed {
+                    self.network.hear(self.speakers.values().map(|speaker| &speaker.findings));
+                }
                 self.review_nodes(changed)
             }
             Observation::Advertisement(report) => {
@@ -116,7 +134,14 @@ impl State {
                         record.advertisement.as_ref().ok().map(|advertisement| (name.clone(), advertisement.clone()))
                     });
                     self.view.advertisements = usable.collect();
+                    self.changes += 1;
                 }
+                changed
+            }
+            Observation::Secret(report) => {
+                let mut secret = self.secret.take().unwrap_or_default();
+                let changed = self.listings.secret.apply(&mut secret, report);
+                self.secret = self.listings.secret.complete().then_some(secret);
                 changed
             }
         }
@@ -141,13 +166,18 @@ impl State {
                     labels: node.labels.clone(),
                     speaker: speaker.is_some_and(|speaker| speaker.running),
                     bar: node.bar,
-                    leaving: false,
-                    cordoned: false,
+                    leaving: node.leaving,
+                    cordoned: node.cordoned,
                     segments: speaker.map(|speaker| speaker.segments.clone()).unwrap_or_default(),
                 };
                 (name.clone(), node)
             };
-            self.view.nodes = self.nodes.iter().map(node).collect();
+            let nodes = self.nodes.iter().map(node).collect();
+            // Most news of speakers are findings, which change nothing here.
+            if self.view.nodes != nodes {
+                self.view.nodes = nodes;
+                self.changes += 1;
+            }
         }
         changed
     }
@@ -203,75 +233,11 @@ impl State {
         gone.is_some()
     }
 
-    fn observe_vip(&mut self, report: Report<Vip, VipRecord>) -> bool {
-        match report {
-            Report::Listing => {
-                self.listings.vips.begin();
-                false
-            }
-            Report::Is(vip, record) => {
-                self.listings.vips.name(&vip);
-                if self.deleted.get(&vip) == Some(&record.facts.uid) {
-                    return false;
-                }
-                self.unconfirmed.remove(&vip);
-                self.put_vip(vip, record)
-            }
-            Report::Gone(vip, uid) => {
-                if uid.is_some() && self.deleted.get(&vip) == uid.as_ref() {
-                    self.deleted.remove(&vip);
-                }
-                let current = self.vips.get(&vip).map(|facts| &facts.uid);
-                let another = uid.is_some() && current != uid.as_ref();
-                !another && self.drop_vip(vip)
-            }
-            Report::Listed => {
-                self.deleted.clear();
-                let absent = self.listings.vips.finish(self.vips.keys());
-                let (doubtful, gone): (Vec<_>, Vec<_>) =
-                    absent.into_iter().partition(|vip| self.unconfirmed.contains(vip));
-                self.doubtful.extend(doubtful);
-                gone.into_iter().fold(true, |changed, vip| self.drop_vip(vip) || changed)
-            }
+    /// Lets allocation know what speakers heard, as far as that still counts.
+    pub fn review_network(&mut self, now: Timestamp) {
+        if let Some((silent, occupied)) = self.network.review(now) {
+            (self.cluster.silent, self.cluster.occupied) = (silent, occupied);
         }
-    }
-
-    fn put_vip(&mut self, vip: Vip, record: VipRecord) -> bool {
-        let VipRecord { entry, facts } = record;
-        if let Some(known) = self.vips.get(&vip)
-            && known.uid == facts.uid
-            && (known.version == facts.version || facts.version.is_older_than(&known.version))
-        {
-            return false;
-        }
-        let holder = entry.holder.as_ref().map(|holder| LaneKey::Service(holder.uid.clone()));
-        let own_work = self.busy.touch(&LaneKey::Vip(vip), &facts.version)
-            | holder.is_some_and(|holder| self.busy.touch(&holder, &facts.version));
-        self.stop_withholding(vip);
-        if let Some(holder) = &entry.holder
-            && holder.key == withholder(vip)
-        {
-            self.cluster.services.insert(holder.key.clone(), Arc::new(withholding(vip, holder)));
-        }
-        self.cluster.ledger.insert(vip, entry);
-        self.vips.insert(vip, facts);
-        !own_work
-    }
-
-    fn stop_withholding(&mut self, vip: Vip) {
-        // A namespace is never empty, so this is no Service's.
-        self.cluster.services.remove(&withholder(vip));
-    }
-
-    fn drop_vip(&mut self, vip: Vip) -> bool {
-        self.unconfirmed.remove(&vip);
-        self.doubtful.remove(&vip);
-        self.patience.forget(vip);
-        self.stop_withholding(vip);
-        if !self.busy.is_creating(vip) {
-            self.cluster.ledger.remove(&vip);
-        }
-        self.vips.remove(&vip).is_some()
     }
 
     /// Whether nothing is under way for the key, and no earlier failure asks for patience.
@@ -291,8 +257,9 @@ impl State {
 
     /// Notes that a lane was handed to the executor: addresses it is about to record are taken from now on.
     pub fn dispatched(&mut self, lane: &Lane) {
-        for (vip, entry) in lane.creations() {
+        for (vip, entry, preferred) in lane.creations() {
             self.cluster.ledger.insert(vip, entry.clone());
+            preferred.into_iter().for_each(|node| self.loads.add(node));
         }
         self.busy.begin(lane);
     }
@@ -307,10 +274,11 @@ impl State {
         let Some(finished) = self.busy.end(&lane) else {
             return true;
         };
-        for vip in finished.creations {
+        for (vip, preferred) in finished.creations {
             if !self.vips.contains_key(&vip) {
                 self.cluster.ledger.remove(&vip);
             }
+            preferred.iter().for_each(|node| self.loads.remove(node));
         }
         let overtaken = finished.touched.iter().any(|version| !versions.contains(version));
         match outcome {
@@ -375,28 +343,7 @@ impl State {
 
     /// When the next pass after this moment is due although nothing happens.
     pub fn next_deadline(&self, after: Instant) -> Option<Instant> {
-        [self.retries.next_due(after), self.patience.next_due(after)].into_iter().flatten().min()
-    }
-}
-
-/// The holder of an address whose record can't be understood.
-pub fn withholder(vip: Vip) -> ServiceKey {
-    ServiceKey::new("", vip.object_name())
-}
-
-/// What it asks for: just to keep the address.
-fn withholding(vip: Vip, holder: &Holder) -> ServiceRequest {
-    ServiceRequest {
-        key: holder.key.clone(),
-        uid: holder.uid.clone(),
-        labels: BTreeMap::new(),
-        families: vec![vip.family()],
-        require_all_families: false,
-        pools: Vec::new(),
-        addresses: vec![vip],
-        invalid: None,
-        ports: BTreeSet::new(),
-        published: vec![vip],
+        [self.retries.next_due(after), self.books.next_due(after)].into_iter().flatten().min()
     }
 }
 

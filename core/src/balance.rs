@@ -169,7 +169,8 @@ impl Balancer {
         let mut due = Vec::new();
         for (vip, stray) in &mut self.strays {
             let patience = if stray.moved { Duration::ZERO } else { PATIENCE };
-            if *stray.due.get_or_insert(now.checked_add(patience).unwrap_or(now)) <= now {
+            let due_at = stray.due.get_or_insert_with(|| now.checked_add(patience).unwrap_or(now));
+            if *due_at <= now {
                 due.push((*vip, stray.at.clone()));
             }
         }

@@ -1,7 +1,7 @@
 //! Services that are ours: their addresses in the ledger, then their status.
 
 use super::Comparison;
-use crate::announced::{Judge, Patience};
+use crate::announced::{Address, Assessment, Judge, Patience};
 use crate::effects::{Effect, Lane, LaneKey, Notice, Publication, Subject, SubjectKind};
 use crate::records::ServiceFacts;
 use herald_api::address_pool::Advertise;
@@ -9,7 +9,6 @@ use herald_api::condition::{Verdict, status};
 use herald_api::keys::{condition, reason};
 use herald_core::address::Vip;
 use herald_core::allocation::Outcome;
-use herald_core::liveness::Claim;
 use herald_core::names::ServiceKey;
 use herald_core::ownership;
 use herald_core::service::ServiceRequest;
@@ -23,8 +22,11 @@ impl Comparison<'_> {
             let Some(facts) = state.services.get(key) else { continue };
             let lane_key = LaneKey::Service(facts.uid.clone());
             if self.is_idle(&lane_key)
-                && let Some(lane) = self.service(lane_key, key, request, facts, patience)
+                && let Some(mut lane) = self.service(lane_key, key, request, facts, patience)
             {
+                if !self.is_full() {
+                    self.place(&mut lane, key);
+                }
                 self.push(lane);
             }
         }
@@ -51,17 +53,59 @@ impl Comparison<'_> {
         {
             return Some(complaint);
         }
-        let (conditions, notices) = self.conditions(key, outcome, &wanted, facts, patience);
-        if request.published != wanted || facts.foreign_ingress || !conditions.is_empty() {
-            let publication = Publication { service: key.clone(), addresses: wanted.clone(), conditions };
+        let assessment = self.assess(&wanted, request, patience);
+        let shown = self.shown(&wanted, request, &assessment);
+        let (conditions, notices) = self.conditions(key, outcome, &wanted, facts, assessment.verdict.clone());
+        // What is being asked for will be known in a moment; until then there is nothing to say.
+        let quiet = assessment.waiting && assessment.verdict.is_none() && shown == request.published;
+        if quiet {
+            return Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices: Vec::new() });
+        }
+        if request.published != shown || facts.foreign_ingress || !conditions.is_empty() {
+            let publication = Publication { service: key.clone(), addresses: shown.clone(), conditions };
             effects.push(Effect::PublishStatus(publication));
         }
-        let unwanted: BTreeSet<Vip> = self
-            .held
-            .get(&facts.uid)
-            .map_or_else(BTreeSet::new, |held| held.iter().filter(|vip| !wanted.contains(vip)).copied().collect());
-        self.release(&mut effects, key, &facts.uid, unwanted, true);
+        if !assessment.waiting {
+            let kept = |vip: &&Vip| wanted.contains(vip) || shown.contains(vip);
+            let held = self.held.get(&facts.uid).into_iter().flatten();
+            let unwanted: BTreeSet<Vip> = held.filter(|vip| !kept(vip)).copied().collect();
+            self.release(&mut effects, key, &facts.uid, unwanted, true);
+        }
         Some(Lane { key: lane_key, service: Some(facts.seen()), effects, notices })
+    }
+
+    /// Judges the addresses that the Service gets.
+    fn assess(&self, wanted: &[Vip], request: &ServiceRequest, patience: &mut Patience) -> Assessment {
+        let state = self.state;
+        let address = |vip: &Vip| {
+            let pool = self.plan.ledger.get(vip).and_then(|entry| state.cluster.pools.get(&entry.pool));
+            Address {
+                vip: *vip,
+                facts: state.vips.get(vip),
+                shown: request.published.contains(vip),
+                vouched: state.cluster.silent.contains(vip) || pool.is_some_and(|pool| !pool.probed),
+                answer: state.network.answer(*vip, self.now.wall),
+            }
+        };
+        let addresses: Vec<_> = wanted.iter().map(address).collect();
+        let judge = Judge { view: &state.view, namespace: &self.policy.namespace, now: self.now.monotonic };
+        judge.assess(&addresses, |vip| self.subject(vip), patience)
+    }
+
+    /// The addresses that the Service's status should show: of each family the one that it gets, once that is known to be
+    /// nobody else's, and the one that it had until then.
+    fn shown(&self, wanted: &[Vip], request: &ServiceRequest, assessment: &Assessment) -> Vec<Vip> {
+        let is_clear = |vip: &Vip| assessment.clear.contains(vip);
+        let published = &request.published;
+        if assessment.waiting {
+            return published.iter().filter(|vip| !wanted.contains(vip) || is_clear(vip)).copied().collect();
+        }
+        let had = |family| {
+            let held = self.held.get(&request.uid);
+            let is_held = |vip: &Vip| held.is_some_and(|held| held.contains(vip));
+            published.iter().find(|vip| vip.family() == family && !wanted.contains(vip) && is_held(vip))
+        };
+        wanted.iter().filter_map(|vip| if is_clear(vip) { Some(vip) } else { had(vip.family()) }).copied().collect()
     }
 
     /// What tells that the API server refused to record an address, before it is tried again.
@@ -98,7 +142,7 @@ impl Comparison<'_> {
         for vip in wanted {
             let should = self.plan.ledger.get(vip)?;
             match (self.state.cluster.ledger.get(vip), self.seen(*vip)) {
-                (None, None) => effects.push(Effect::CreateVip { vip: *vip, entry: should.clone() }),
+                (None, None) => effects.push(Effect::CreateVip { vip: *vip, entry: should.clone(), preferred: None }),
                 (Some(is), Some(_)) if is == should => {}
                 (Some(is), Some(seen)) if is.holder.as_ref().is_none_or(|holder| holder.uid == request.uid) => {
                     effects.push(Effect::UpdateVip { vip: *vip, entry: should.clone(), seen });
@@ -116,16 +160,9 @@ impl Comparison<'_> {
         outcome: &Outcome,
         wanted: &[Vip],
         facts: &ServiceFacts,
-        patience: &mut Patience,
+        announced: Option<Verdict>,
     ) -> (Vec<Condition>, Vec<Notice>) {
-        let vips: Vec<_> = wanted.iter().map(|vip| (*vip, self.state.vips.get(vip))).collect();
-        let subject = |vip| self.subject(vip, key, outcome);
-        let announced = if wanted.is_empty() {
-            unannounced(facts)
-        } else {
-            let judge = Judge { view: &self.state.view, namespace: &self.policy.namespace, now: self.now.monotonic };
-            judge.verdict(&vips, subject, patience)
-        };
+        let announced = if wanted.is_empty() { unannounced(facts) } else { announced };
         let verdicts = [Some(allocated(outcome)), announced].into_iter().flatten();
         let mut conditions = Vec::new();
         let mut notices = Vec::new();
@@ -134,7 +171,7 @@ impl Comparison<'_> {
             let before = facts.conditions.iter().find(|before| before.type_ == condition.type_);
             let same =
                 before.is_some_and(|before| (&before.status, &before.reason) == (&condition.status, &condition.reason));
-            if !same {
+            if !same && condition.reason != reason::PROBING {
                 notices.push(notice(key, facts, &condition));
             }
             conditions.push(condition);
@@ -143,27 +180,20 @@ impl Comparison<'_> {
     }
 
     /// The address as ownership sees it. Where endpoints are is the speakers' to say.
-    fn subject(&self, vip: Vip, key: &ServiceKey, outcome: &Outcome) -> ownership::Subject {
-        let pool = outcome.addresses.iter().find(|(allocated, _)| *allocated == vip).map(|(_, pool)| pool.clone());
-        let record = pool.as_ref().and_then(|pool| self.state.pools.get(pool));
-        let announcer = self.state.vips.get(&vip).and_then(|facts| facts.announcer.as_ref());
+    pub(super) fn subject(&self, vip: Vip) -> ownership::Subject {
+        let state = self.state;
+        let entry = self.plan.ledger.get(&vip).or_else(|| state.cluster.ledger.get(&vip));
+        let record = entry.and_then(|entry| state.pools.get(&entry.pool));
+        let holder = entry.and_then(|entry| state.cluster.services.get(&entry.holder.as_ref()?.key));
+        let facts = state.vips.get(&vip);
         ownership::Subject {
-            vip,
-            pool: pool.unwrap_or_else(|| "".into()),
             pool_labels: record.map(|record| record.labels.clone()).unwrap_or_default(),
             advertised_by_default: record.is_none_or(|record| record.advertise == Advertise::Default),
-            holder_labels: self
-                .state
-                .cluster
-                .services
-                .get(key)
-                .map(|request| request.labels.clone())
-                .unwrap_or_default(),
-            endpoints: None,
-            claim: announcer
-                .map(|announcer| Claim { epoch: announcer.epoch.try_into().unwrap_or(0), node: announcer.node.as_str().into() }),
-            preferred: None,
-            pinned: false,
+            holder_labels: holder.map(|request| request.labels.clone()).unwrap_or_default(),
+            claim: facts.and_then(|facts| facts.announcer.as_ref()).map(|announcer| announcer.claim.clone()),
+            preferred: facts.and_then(|facts| facts.preferred.clone()),
+            pinned: facts.is_some_and(|facts| facts.pinned),
+            ..ownership::Subject::new(vip, entry.map_or_else(|| "".into(), |entry| entry.pool.clone()))
         }
     }
 }

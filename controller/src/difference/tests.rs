@@ -2,6 +2,8 @@
 //! however late its watches are, no address is shown twice or without its record, and in the end nothing is left over.
 
 mod cluster;
+mod network;
+mod placement;
 
 use super::*;
 use crate::effects::Effect;
@@ -17,8 +19,6 @@ use std::time::Duration;
 /// A controller's process: what it knows, and its clock.
 struct Process {
     state: State,
-    pacer: Pacer,
-    patience: Patience,
     now: Now,
 }
 
@@ -26,11 +26,9 @@ impl Process {
     fn new(cluster: &Cluster) -> Self {
         #[expect(clippy::disallowed_methods, reason = "any moment will do as the origin of a test's time")]
         let now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Instant::now() };
-        let mut process = Self { state: State::default(), pacer: Pacer::default(), patience: Patience::default(), now };
+        let mut process = Self { state: State::default(), now };
         for empty in [
             [Observation::Namespace(Report::Listing), Observation::Namespace(Report::Listed)],
-            [Observation::Node(Report::Listing), Observation::Node(Report::Listed)],
-            [Observation::Speaker(Report::Listing), Observation::Speaker(Report::Listed)],
             [Observation::Advertisement(Report::Listing), Observation::Advertisement(Report::Listed)],
         ] {
             for observation in empty {
@@ -51,15 +49,26 @@ impl Process {
     fn lanes(&mut self, cluster: &Cluster) -> Vec<Lane> {
         // Beyond every retry's wait.
         self.now.monotonic += Duration::from_mins(1);
+        self.lanes_now(cluster)
+    }
+
+    fn lanes_now(&mut self, cluster: &Cluster) -> Vec<Lane> {
         let policy = Policy { finalizer: cluster.reader.finalizer.is_some(), namespace: "herald-system".to_owned() };
+        self.state.review_network(self.now.wall);
         let plan = allocation::plan(&self.state.cluster);
-        let books = (&mut self.patience, &mut self.pacer);
-        between(&self.state, &plan, &policy, books, self.now, 16).lanes
+        let mut books = std::mem::take(&mut self.state.books);
+        let lanes = between(&self.state, &plan, &policy, &mut books, self.now, 16).lanes;
+        self.state.books = books;
+        lanes
     }
 
     /// Works until nothing is left to do or the budget of effects is used up, which is where the process dies.
     fn run(&mut self, cluster: &mut Cluster, budget: &mut usize) -> Result<(), TestCaseError> {
-        for _ in 0..60 {
+        for round in 0..60 {
+            if round == 30 {
+                // What can't be settled with old knowledge alone waits for the watches.
+                self.relist(cluster);
+            }
             let lanes = self.lanes(cluster);
             let work = lanes.iter().flat_map(|lane| &lane.effects);
             if work.filter(|effect| !matches!(effect, Effect::PoolStatus { .. })).count() == 0 {
@@ -93,6 +102,26 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Carries out what is to be done at this moment, which must all go well; returns the kinds of effects.
+    fn work(&mut self, cluster: &mut Cluster) -> Vec<&'static str> {
+        let mut done = Vec::new();
+        for lane in self.lanes_now(cluster) {
+            self.state.dispatched(&lane);
+            let mut steps = Steps::new(&lane);
+            for effect in &lane.effects {
+                cluster.apply(effect, &mut steps).unwrap();
+                done.push(effect.kind().name());
+            }
+            let completion = Completion { lane: lane.key, written: steps.written, outcome: Ok(()) };
+            self.state.completed(completion, self.now.monotonic);
+        }
+        self.relist(cluster);
+        done.retain(|kind| *kind != "pool_status");
+        done
+    }
+}
+
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
@@ -109,6 +138,10 @@ enum Step {
     Finish,
     /// A new process starts.
     Restart,
+    /// Speakers do their part.
+    Speak,
+    /// A stranger takes an address, or leaves it.
+    Stranger(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -123,6 +156,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..6_usize).prop_map(Step::Work),
         3 => Just(Step::Finish),
         1 => Just(Step::Restart),
+        3 => Just(Step::Speak),
+        1 => (1..5_u8).prop_map(Step::Stranger),
     ];
     prop::collection::vec(step, 0..30)
 }
@@ -131,8 +166,7 @@ fn key(service: usize) -> ServiceKey {
     ServiceKey::new("default", format!("web-{service}"))
 }
 
-fn play(finalizer: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let mut cluster = Cluster::new(finalizer);
+fn play(mut cluster: Cluster, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut process = Process::new(&cluster);
     for step in steps {
         match step {
@@ -150,13 +184,23 @@ fn play(finalizer: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Finish => process.run(&mut cluster, &mut usize::MAX.clone())?,
             Step::Restart => process = Process::new(&cluster),
+            Step::Speak => cluster.speak(),
+            Step::Stranger(_) if cluster.nodes.is_empty() => {}
+            Step::Stranger(last) => {
+                let vip = Vip::new([192, 0, 2, last].into()).unwrap();
+                if !cluster.strangers.remove(&vip) {
+                    cluster.strangers.insert(vip);
+                }
+            }
         }
         cluster.check().map_err(TestCaseError::fail)?;
     }
-    process.relist(&cluster);
-    process.run(&mut cluster, &mut usize::MAX.clone())?;
-    process.relist(&cluster);
-    process.run(&mut cluster, &mut usize::MAX.clone())?;
+    // An address that turns out to be a stranger's is given back, another is taken, and that may be one as well.
+    for _ in 0..6 {
+        cluster.speak();
+        process.relist(&cluster);
+        process.run(&mut cluster, &mut usize::MAX.clone())?;
+    }
     cluster.check_settled().map_err(TestCaseError::fail)
 }
 
@@ -165,12 +209,17 @@ proptest! {
 
     #[test]
     fn whatever_happens_no_address_is_shown_twice_and_none_leaks(steps in steps()) {
-        play(false, steps)?;
+        play(Cluster::new(false), steps)?;
     }
 
     #[test]
     fn the_same_holds_with_a_finalizer(steps in steps()) {
-        play(true, steps)?;
+        play(Cluster::new(true), steps)?;
+    }
+
+    #[test]
+    fn with_speakers_no_stranger_s_address_is_shown_in_the_end(steps in steps()) {
+        play(Cluster { nodes: vec!["node-1", "node-2"], ..Cluster::new(false) }, steps)?;
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) enum Refusal {
     /// What the effect builds on is not so any more.
     #[error("{0}")]
     Overtaken(&'static str),
+    /// Something that it takes is not there.
+    #[error("{0}")]
+    Missing(&'static str),
 }
 
 impl Refusal {
@@ -35,7 +38,7 @@ impl Refusal {
                 400 | 405 | 413 | 422 => FailureClass::Invalid,
                 _ => FailureClass::Transient,
             },
-            Self::Call(_) | Self::Late => FailureClass::Transient,
+            Self::Call(_) | Self::Late | Self::Missing(_) => FailureClass::Transient,
         }
     }
 

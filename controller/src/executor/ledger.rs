@@ -9,8 +9,9 @@ use herald_api::VirtualIP;
 use herald_api::convert::ledger;
 use herald_core::address::Vip;
 use herald_core::allocation::LedgerEntry;
+use herald_core::names::NodeName;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 impl Executor {
     fn vips(&self) -> Api<VirtualIP> {
@@ -21,15 +22,18 @@ impl Executor {
         &self,
         vip: Vip,
         entry: &LedgerEntry,
+        preferred: Option<&NodeName>,
         progress: &mut Progress,
     ) -> Result<(), Refusal> {
-        let object = VirtualIP::new(&vip.object_name(), ledger::spec(vip, entry));
+        let mut object = ledger::object(vip, entry);
+        object.spec.preferred_node = preferred.map(ToString::to_string);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let created = limited(self.vips().create(&params, &object)).await?;
         progress.written.extend(self.reader.virtual_ip(created));
         Ok(())
     }
 
+    /// Fields that an entry doesn't speak of stay as they are.
     pub(super) async fn update_vip(
         &self,
         vip: Vip,
@@ -37,9 +41,23 @@ impl Executor {
         seen: &Seen,
         progress: &mut Progress,
     ) -> Result<(), Refusal> {
+        self.merge_spec(vip, json!(ledger::spec(vip, entry)), seen, progress).await
+    }
+
+    pub(super) async fn prefer_node(
+        &self,
+        vip: Vip,
+        node: &NodeName,
+        seen: &Seen,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
+        self.merge_spec(vip, json!({ "preferredNode": node.as_str() }), seen, progress).await
+    }
+
+    async fn merge_spec(&self, vip: Vip, spec: Value, seen: &Seen, progress: &mut Progress) -> Result<(), Refusal> {
         let body = json!({
             "metadata": { "uid": seen.uid.as_str(), "resourceVersion": seen.version },
-            "spec": ledger::spec(vip, entry),
+            "spec": spec,
         });
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let updated = limited(self.vips().patch(&vip.object_name(), &params, &Patch::Merge(body))).await?;

@@ -1,20 +1,25 @@
 //! From objects to records: what is read of each kind, and which Services concern us.
 
+use crate::effects::Seen;
 use crate::records::{
-    AdvertisementRecord, Invalid, NodeRecord, Observation, PoolRecord, Report, ServiceFacts, ServiceRecord,
-    SpeakerRecord, Version, VipFacts, VipRecord,
+    AdvertisementRecord, Announcing, Finding, Invalid, NodeRecord, Observation, PoolRecord, Report, SecretRecord,
+    ServiceFacts, ServiceRecord, SpeakerRecord, Version, VipFacts, VipRecord,
 };
 use crate::state::withholder;
 use herald_api::address_pool::{AddressPoolStatus, Advertise};
 use herald_api::class::LoadBalancerClass;
-use herald_api::convert::{labels, ledger, ownership, pool, service};
+use herald_api::convert::{heartbeat, labels, ledger, ownership, pool, service};
 use herald_api::keys::{condition, reason};
 use herald_api::l2_advertisement::L2AdvertisementStatus;
-use herald_api::slim::{Namespace, Node, Service, ServiceType};
+use herald_api::slim::{Namespace, Node, Service, ServiceType, TrafficPolicy};
+use herald_api::speaker::Probe;
+use herald_api::virtual_ip::Announcer;
 use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use herald_core::address::Vip;
 use herald_core::allocation::{Holder, LedgerEntry};
+use herald_core::liveness::Claim;
 use herald_core::names::Uid;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use std::collections::BTreeSet;
@@ -62,7 +67,9 @@ impl Reader {
             finalizers.is_some_and(|finalizers| finalizers.iter().any(|finalizer| finalizer == key))
         });
         let version = version(&object.metadata);
-        let facts = ServiceFacts { uid, version, foreign_ingress: !plain || !understood, conditions, finalizer };
+        let foreign_ingress = !plain || !understood;
+        let local = object.spec.external_traffic_policy == Some(TrafficPolicy::Local);
+        let facts = ServiceFacts { uid, version, foreign_ingress, conditions, finalizer, local };
         Observation::Service(Report::Is(key, ServiceRecord { request, facts }))
     }
 
@@ -79,7 +86,9 @@ impl Reader {
         let facts = VipFacts {
             uid: uid(&object.metadata),
             version: version(&object.metadata),
-            announcer: status.announcer,
+            announcer: status.announcer.map(announcing),
+            preferred: object.spec.preferred_node.map(Into::into),
+            pinned: object.spec.pinned,
             conditions: status.conditions,
         };
         Some(Observation::Vip(Report::Is(vip, VipRecord { entry, facts })))
@@ -145,14 +154,37 @@ impl Reader {
     pub(super) fn speaker(&self, object: DeserializeGuard<Speaker>) -> Option<Observation> {
         let object = object.0.ok()?;
         let status = object.status.unwrap_or_default();
-        let record = SpeakerRecord { running: ownership::runs(&status), segments: ownership::segments(&status) };
+        let record = SpeakerRecord {
+            running: ownership::runs(&status),
+            segments: ownership::segments(&status),
+            findings: status.probes.iter().filter_map(finding).collect(),
+        };
         Some(Observation::Speaker(Report::Is(object.metadata.name?.into(), record)))
     }
 
     #[expect(clippy::unused_self, reason = "all kinds are read alike")]
     pub(super) fn node(&self, object: Node) -> Option<Observation> {
-        let record = NodeRecord { labels: labels(&object.metadata), bar: ownership::bar(&object) };
+        let record = NodeRecord {
+            labels: labels(&object.metadata),
+            bar: ownership::bar(&object),
+            leaving: ownership::is_draining(&object),
+            cordoned: object.spec.unschedulable,
+        };
         Some(Observation::Node(Report::Is(object.metadata.name?.into(), record)))
+    }
+
+    /// Reads the Secret that holds the keys of heartbeats.
+    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
+    pub fn secret(&self, object: &Secret) -> Option<Observation> {
+        let read = heartbeat::read(object);
+        let Version(version) = version(&object.metadata);
+        let record = SecretRecord {
+            seen: Seen { uid: uid(&object.metadata), version },
+            keys: read.keys.len(),
+            names_cluster: read.cluster_id.is_some(),
+            complaints: read.garbled.iter().map(ToString::to_string).collect(),
+        };
+        Some(Observation::Secret(Report::Is(object.metadata.name.clone()?, record)))
     }
 
     #[expect(clippy::unused_self, reason = "all kinds are read alike")]
@@ -162,13 +194,29 @@ impl Reader {
     }
 }
 
+fn announcing(announcer: Announcer) -> Announcing {
+    let epoch = u64::try_from(announcer.epoch).unwrap_or_default();
+    Announcing { claim: Claim { epoch, node: announcer.node.into() }, interface: announcer.interface.into() }
+}
+
+/// One that can't be read is none.
+fn finding(probe: &Probe) -> Option<(Vip, Finding)> {
+    let vip = Vip::new(probe.address.parse().ok()?).ok()?;
+    let answer = match &probe.mac {
+        None => None,
+        Some(mac) => Some(mac.parse().ok()?),
+    };
+    Some((vip, Finding { at: probe.at.0, answer }))
+}
+
 /// A record that can't be understood still takes its address: a holder that is no Service keeps it from being given out
 /// and from being released.
 fn withheld(metadata: &ObjectMeta) -> Option<Observation> {
     let vip = Vip::from_object_name(metadata.name.as_deref()?)?;
     let uid = uid(metadata);
     let holder = Holder { key: withholder(vip), uid: uid.clone(), ports: BTreeSet::new() };
-    let facts = VipFacts { uid, version: version(metadata), announcer: None, conditions: Vec::new() };
+    let version = version(metadata);
+    let facts = VipFacts { uid, version, announcer: None, preferred: None, pinned: false, conditions: Vec::new() };
     let entry = LedgerEntry { pool: "".into(), holder: Some(holder) };
     Some(Observation::Vip(Report::Is(vip, VipRecord { entry, facts })))
 }

@@ -73,7 +73,7 @@ fn nature(kind: Kind, error: &watcher::Error) -> Nature {
         410 => Nature::Expired,
         401 => Nature::Refused(format!("the API server does not accept our credentials: {}", status.message)),
         403 => Nature::Refused(format!(
-            "missing right: list and watch on {kind}; give it to our account in ClusterRole herald-controller (deploy/)"
+            "missing right: list and watch on {kind}; give it to our account in the roles herald-controller (deploy/)"
         )),
         404 => Nature::Refused(format!(
             "the API server does not know {kind}: install Herald's CustomResourceDefinitions (kubectl apply -k deploy/)"

@@ -3,6 +3,7 @@
 use crate::effects::{Effect, EffectKind, Lane, LaneKey};
 use crate::records::{Observation, Version};
 use herald_core::address::Vip;
+use herald_core::names::NodeName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -68,8 +69,8 @@ impl FailureClass {
 pub(super) struct BusyLane {
     /// What it does.
     pub(super) kinds: Vec<EffectKind>,
-    /// Addresses it is recording.
-    pub(super) creations: Vec<Vip>,
+    /// Addresses it is recording, with the nodes that they are for.
+    pub(super) creations: Vec<(Vip, Option<NodeName>)>,
     /// Whether somebody may wait for an address it frees.
     pub(super) frees: bool,
     /// Versions of its objects that watches showed meanwhile.
@@ -87,8 +88,8 @@ pub(super) struct BusyLanes {
 
 impl BusyLanes {
     pub(super) fn begin(&mut self, lane: &Lane) {
-        let creations: Vec<_> = lane.creations().map(|(vip, _)| vip).collect();
-        self.creating.extend(&creations);
+        let creations: Vec<_> = lane.creations().map(|(vip, _, preferred)| (vip, preferred.cloned())).collect();
+        self.creating.extend(creations.iter().map(|(vip, _)| *vip));
         let kinds = lane.effects.iter().map(Effect::kind).collect();
         let begun = BusyLane { kinds, creations, frees: lane.frees(), ..BusyLane::default() };
         self.lanes.insert(lane.key.clone(), begun);
@@ -96,7 +97,7 @@ impl BusyLanes {
 
     pub(super) fn end(&mut self, key: &LaneKey) -> Option<BusyLane> {
         let lane = self.lanes.remove(key)?;
-        for vip in &lane.creations {
+        for (vip, _) in &lane.creations {
             self.creating.remove(vip);
         }
         Some(lane)

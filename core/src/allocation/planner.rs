@@ -88,10 +88,11 @@ impl<'a> Planner<'a> {
         let mut kept = Grants::new();
         let held = self.held.get(&service.key).map_or(&[][..], Vec::as_slice);
         for family in &service.families {
-            let best = held
-                .iter()
-                .filter(|vip| vip.family() == *family)
-                .min_by_key(|vip| (!service.addresses.contains(vip), !service.published.contains(vip), **vip));
+            let worth = |vip: &Vip| {
+                let (asked, shown) = (service.addresses.contains(vip), service.published.contains(vip));
+                (!asked, !shown, self.snapshot.occupied.contains(vip), *vip)
+            };
+            let best = held.iter().filter(|vip| vip.family() == *family).min_by_key(|vip| worth(vip));
             kept.extend(best.map(|vip| (*family, (*vip, self.home(*vip)))));
         }
         kept

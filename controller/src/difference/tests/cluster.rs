@@ -3,16 +3,20 @@
 use crate::effects::{Effect, Lane, Seen};
 use crate::executor::{Release, release};
 use crate::intake::Reader;
-use crate::records::{Observation, PoolRecord, Report};
+use crate::records::{Finding, NodeRecord, Observation, PoolRecord, Report, SpeakerRecord};
 use herald_api::VirtualIP;
 use herald_api::address_pool::{AddressPoolStatus, Advertise};
 use herald_api::class::LoadBalancerClass;
+use herald_api::condition::Verdict;
 use herald_api::convert::ledger;
-use herald_api::keys::{ADDRESSES_ANNOTATION, GROUP};
+use herald_api::keys::{ADDRESSES_ANNOTATION, GROUP, condition, reason};
 use herald_api::slim::{Ingress, IpFamily, Service, ServiceType};
+use herald_api::virtual_ip::{AnnouncementCause, Announcer};
 use herald_core::address::Vip;
 use herald_core::names::{ServiceKey, Uid};
+use herald_core::ownership::Segment;
 use herald_core::pool::Pool;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +29,13 @@ pub(super) struct Cluster {
     pub(super) vips: BTreeMap<Vip, VirtualIP>,
     pub(super) pool: Pool,
     pub(super) reader: Reader,
-    version: u64,
+    /// The nodes, each with a speaker on the pool's segment.
+    pub(super) nodes: Vec<&'static str>,
+    /// What each speaker heard when it asked for addresses.
+    pub(super) findings: BTreeMap<Vip, Finding>,
+    /// Addresses that a stranger answers for.
+    pub(super) strangers: BTreeSet<Vip>,
+    pub(super) version: u64,
 }
 
 /// A write was refused.
@@ -59,7 +69,16 @@ impl Cluster {
             probed: true,
         };
         let reader = Reader { class: Arc::new(class), finalizer: finalizer.then(|| Arc::from(FINALIZER)) };
-        Self { services: BTreeMap::new(), vips: BTreeMap::new(), pool, reader, version: 0 }
+        Self {
+            services: BTreeMap::new(),
+            vips: BTreeMap::new(),
+            pool,
+            reader,
+            nodes: Vec::new(),
+            findings: BTreeMap::new(),
+            strangers: BTreeSet::new(),
+            version: 0,
+        }
     }
 
     fn next_version(&mut self) -> String {
@@ -79,7 +98,25 @@ impl Cluster {
             Observation::Pool(Report::Is("lan".into(), self.pool_record())),
             Observation::Pool(Report::Listed),
         ]);
+        all.extend([Observation::Node(Report::Listing), Observation::Speaker(Report::Listing)]);
+        for node in &self.nodes {
+            let record = NodeRecord { labels: BTreeMap::new(), bar: None, leaving: false, cordoned: false };
+            all.push(Observation::Node(Report::Is((*node).into(), record)));
+            all.push(Observation::Speaker(Report::Is((*node).into(), self.speaker())));
+        }
+        all.extend([Observation::Node(Report::Listed), Observation::Speaker(Report::Listed)]);
         all
+    }
+
+    fn speaker(&self) -> SpeakerRecord {
+        let segment = Segment {
+            interface: "eth0".into(),
+            subnets: ["192.0.2.0/24".parse().unwrap(), "2001:db8::/64".parse().unwrap()].into(),
+            carrier: true,
+            mac: None,
+            addresses: BTreeSet::new(),
+        };
+        SpeakerRecord { running: true, segments: vec![segment], findings: self.findings.clone() }
     }
 
     pub(super) fn pool_record(&self) -> PoolRecord {
@@ -146,6 +183,49 @@ impl Cluster {
         }
     }
 
+    // === what speakers do ===
+
+    /// Each address is announced by the node that it is for, or else the first; a stranger's is not, and that is said.
+    pub(super) fn speak(&mut self) {
+        let Some(first) = self.nodes.first() else { return };
+        for (vip, object) in &mut self.vips {
+            let stranger = self.strangers.contains(vip);
+            let verdict = Verdict::new(condition::CONFLICT, stranger, reason::ADDRESS_CONFLICT, "a stranger answers");
+            let preferred = object.spec.preferred_node.clone();
+            let status = object.status.get_or_insert_default();
+            let node = preferred.unwrap_or_else(|| (*first).to_owned());
+            let epoch = status.announcer.as_ref().map_or(1, |last| last.epoch + i64::from(last.node != node));
+            let announcer = Announcer {
+                node,
+                interface: "eth0".to_owned(),
+                mac: "52:54:00:00:00:01".to_owned(),
+                epoch,
+                since: MicroTime(jiff::Timestamp::UNIX_EPOCH),
+                cause: AnnouncementCause::Allocated,
+            };
+            let announcer = if stranger { status.announcer.clone() } else { Some(announcer) };
+            let said = verdict.is_said_by(&status.conditions, None);
+            if announcer != status.announcer || !said {
+                status.announcer = announcer;
+                status.conditions = vec![verdict.condition(&[], None, jiff::Timestamp::UNIX_EPOCH)];
+                self.version += 1;
+                object.metadata.resource_version = Some(self.version.to_string());
+            }
+        }
+    }
+
+    /// What one node announced another one announces from now on.
+    pub(super) fn take_over(&mut self, from: &str, to: &str) {
+        for object in self.vips.values_mut() {
+            let announcer = object.status.as_mut().and_then(|status| status.announcer.as_mut());
+            if let Some(announcer) = announcer.filter(|announcer| announcer.node == from) {
+                (announcer.node, announcer.epoch) = (to.to_owned(), announcer.epoch + 1);
+                self.version += 1;
+                object.metadata.resource_version = Some(self.version.to_string());
+            }
+        }
+    }
+
     // === what the controller does ===
 
     pub(super) fn apply(&mut self, effect: &Effect, steps: &mut Steps) -> Result<(), Refused> {
@@ -175,17 +255,25 @@ impl Cluster {
             Effect::ConfirmRelease { holder, uid, vips, stays_ours } => {
                 self.confirm(holder, uid, vips, *stays_ours, steps)
             }
-            Effect::CreateVip { vip, entry } if !self.vips.contains_key(vip) => {
+            Effect::CreateVip { vip, entry, preferred } if !self.vips.contains_key(vip) => {
                 let version = self.next_version();
                 let mut object = ledger::object(*vip, entry);
+                object.spec.preferred_node = preferred.as_ref().map(ToString::to_string);
                 object.metadata.uid = Some(format!("v{version}"));
                 self.put(*vip, object, version, steps);
                 Ok(())
             }
             Effect::UpdateVip { vip, entry, seen } if self.is_seen(*vip, seen) => {
-                let version = self.next_version();
+                let (version, before) = (self.next_version(), self.vips[vip].clone());
                 let mut object = ledger::object(*vip, entry);
-                object.metadata.uid = Some(seen.uid.to_string());
+                object.spec.preferred_node = before.spec.preferred_node;
+                (object.metadata.uid, object.status) = (before.metadata.uid, before.status);
+                self.put(*vip, object, version, steps);
+                Ok(())
+            }
+            Effect::PreferNode { vip, node, seen } if self.is_seen(*vip, seen) => {
+                let (version, mut object) = (self.next_version(), self.vips[vip].clone());
+                object.spec.preferred_node = Some(node.to_string());
                 self.put(*vip, object, version, steps);
                 Ok(())
             }
@@ -194,7 +282,10 @@ impl Cluster {
                 steps.written.push(Observation::Vip(Report::Gone(*vip, Some(seen.uid.clone()))));
                 Ok(())
             }
-            Effect::CreateVip { vip, .. } | Effect::UpdateVip { vip, .. } | Effect::DeleteVip { vip, .. } => {
+            Effect::CreateVip { vip, .. }
+            | Effect::UpdateVip { vip, .. }
+            | Effect::PreferNode { vip, .. }
+            | Effect::DeleteVip { vip, .. } => {
                 self.refetch(*vip, steps);
                 Err(Refused)
             }
@@ -202,7 +293,10 @@ impl Cluster {
                 self.refetch(*vip, steps);
                 Ok(())
             }
-            Effect::PoolStatus { .. } | Effect::VipStatus { .. } | Effect::AdvertisementStatus { .. } => Ok(()),
+            Effect::PoolStatus { .. }
+            | Effect::VipStatus { .. }
+            | Effect::AdvertisementStatus { .. }
+            | Effect::MakeHeartbeatKey { .. } => Ok(()),
         }
     }
 
@@ -298,7 +392,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Nothing is left half done: what the ledger holds is exactly what Services show, and only ours bear our marks.
+    /// Nothing is left half done: what the ledger holds is exactly what Services show, but for strangers' addresses, and
+    /// only ours bear our marks.
     pub(super) fn check_settled(&self) -> Result<(), String> {
         self.check()?;
         let shown: BTreeSet<String> = self
@@ -306,7 +401,8 @@ impl Cluster {
             .values()
             .flat_map(|service| service.status.load_balancer.ingress.iter().filter_map(|entry| entry.ip.clone()))
             .collect();
-        let held: BTreeSet<String> = self.vips.keys().map(ToString::to_string).collect();
+        let held = self.vips.keys().filter(|vip| !self.strangers.contains(vip));
+        let held: BTreeSet<String> = held.map(ToString::to_string).collect();
         if shown != held {
             return Err(format!("shown are {shown:?}, held are {held:?}"));
         }

@@ -113,7 +113,8 @@ fn held(snapshot: &Snapshot, service: &ServiceRequest, family: Family) -> Option
     mine.retain(|vip| vip.family() == family);
     let requested = mine.iter().find(|vip| service.addresses.contains(vip));
     let published = mine.iter().find(|vip| service.published.contains(vip));
-    requested.or(published).or_else(|| mine.first()).copied()
+    let unanswered = mine.iter().find(|vip| !snapshot.occupied.contains(vip));
+    requested.or(published).or(unanswered).or_else(|| mine.first()).copied()
 }
 
 fn by_precedence(snapshot: &Snapshot) -> Vec<&Pool> {
