@@ -69,6 +69,22 @@ impl Trial {
         });
     }
 
+    /// A node's speaker was stopped since that moment, and goes on now: for so long newcomers may have waited, and not more
+    /// than a moment longer. Nothing may move because of it.
+    pub fn was_stopped(&mut self, node: &str, since: Duration) {
+        let until = self.elapsed();
+        self.record.faults.push(Fault {
+            name: format!("a stop of {node}"),
+            from: since,
+            until,
+            victim: self.mac(node),
+            moves: false,
+            splits: false,
+            silence: until.saturating_sub(since),
+            outage: Duration::ZERO,
+        });
+    }
+
     /// What was broken last is whole again.
     pub fn mended(&mut self) {
         let now = self.elapsed();

@@ -12,9 +12,6 @@ use herald_tests::scenario::trial::Breakage;
 use crate::scene::{Scene, scene};
 use crate::{REFUSED, STARVED};
 
-/// What a stop takes longer than asked for: finding the process, twice, and one look at the clock too many.
-const SIGNALS: Duration = Duration::from_millis(500);
-
 #[tokio::test]
 async fn a_killed_speaker_is_succeeded_at_once_and_no_client_notices() -> Result<()> {
     scene(Family::V4, async |scene| {
@@ -30,9 +27,9 @@ async fn a_killed_speaker_is_succeeded_at_once_and_no_client_notices() -> Result
 /// The speaker is stopped for so long, and what was its own stays so.
 async fn stopped_for(scene: &mut Scene<'_>, time: Duration) -> Result<()> {
     let owner = scene.owner().to_owned();
-    scene.trial.broken(&owner, Breakage::Nuisance, Duration::ZERO, time + SIGNALS);
+    let since = scene.trial.elapsed();
     frozen(scene, time).await?;
-    scene.trial.mended();
+    scene.trial.was_stopped(&owner, since);
     scene.stays(&owner, Duration::from_secs(2)).await
 }
 

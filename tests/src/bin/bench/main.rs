@@ -7,13 +7,16 @@
 //! | by which patch is a Service's status written best? | [`patches`] |
 //! | how much memory do the daemons hold? | [`memory`] |
 //! | what do clients notice when a node dies or hands over? | [`failover`] |
+//! | what do heartbeats cost? | [`heartbeats`], [`lan`] |
 //! | what is a distribution, how is it printed, drawn and kept? | [`distribution`], [`report`], [`histogram`] |
 
 mod allocation;
 mod answers;
 mod distribution;
 mod failover;
+mod heartbeats;
 mod histogram;
+mod lan;
 mod memory;
 mod patches;
 mod report;
@@ -74,6 +77,8 @@ enum Chapter {
     Memory,
     /// What clients notice when a node dies or hands over
     Failover,
+    /// What heartbeats cost with 3, 50 and 200 nodes
+    Heartbeats,
 }
 
 #[tokio::main]
@@ -81,12 +86,17 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let progress = Progress::stderr();
     let mut report = Report::default();
-    let options = Options { release: true, ..Options::named(LAB) };
-    let lab = Lab::up(options, Some(ProcessId::own()?), progress).await?;
-    let measured = measure(&lab, progress, &arguments, &mut report).await;
-    let down = Lab::down(LAB);
-    measured?;
-    down?;
+    if arguments.has(Chapter::Heartbeats) {
+        report.extend(heartbeats::cost(progress).await?);
+    }
+    if arguments.needs_lab() {
+        let options = Options { release: true, ..Options::named(LAB) };
+        let lab = Lab::up(options, Some(ProcessId::own()?), progress).await?;
+        let measured = measure(&lab, progress, &arguments, &mut report).await;
+        let down = Lab::down(LAB);
+        measured?;
+        down?;
+    }
     println!("{}", report.table());
     report.write_json(&arguments.json)?;
     println!("written to {}", arguments.json.display());
@@ -103,6 +113,10 @@ async fn main() -> Result<()> {
 impl Arguments {
     fn has(&self, chapter: Chapter) -> bool {
         self.only.is_empty() || self.only.contains(&chapter)
+    }
+
+    fn needs_lab(&self) -> bool {
+        self.only.is_empty() || self.only.iter().any(|chapter| *chapter != Chapter::Heartbeats)
     }
 }
 
