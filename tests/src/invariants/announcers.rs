@@ -90,7 +90,11 @@ fn healed(case: &Case<'_>, fault: &Fault, found: &mut Vec<Violation>) {
             Reason::Plan(_) => true,
             Reason::Fault(reason) => !reason.splits,
         };
-        if late && !record.reasons(case.vip, (old.mac, new.mac), new.from).any(other_reason) {
+        // Who is right may have trouble of its own.
+        let hindered = record.faults.iter().any(|other| {
+            !other.splits && other.victim == Some(new.mac) && other.touches(fault.from, new.from, limits.settle)
+        });
+        if late && !hindered && !record.reasons(case.vip, (old.mac, new.mac), new.from).any(other_reason) {
             let text = format!(
                 "{} and then {} asserts it {} ms after the end of {}",
                 record.name(old.mac),

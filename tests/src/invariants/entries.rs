@@ -16,7 +16,7 @@ pub(super) fn judge(case: &Case<'_>, found: &mut Vec<Violation>) {
         // What everybody may have missed, nobody needs to know.
         let missed =
             record.faults.iter().any(|fault| fault.victim.is_none() && fault.touches(told, by, Duration::ZERO));
-        if by > until || missed {
+        if by > until || missed || record.is_split(told, by, record.limits.settle) {
             continue;
         }
         for (client, mac) in entries(case, by) {

@@ -45,7 +45,7 @@ pub(super) fn faults(schedule: &Schedule) -> Vec<Fault> {
 
 /// All moves that a schedule calls for.
 pub(super) fn plans(schedule: &Schedule) -> Vec<Plan> {
-    schedule.acts.iter().filter_map(plan).collect()
+    schedule.acts.iter().filter_map(|act| plan(schedule, act)).collect()
 }
 
 fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
@@ -60,9 +60,7 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         silence: Duration::ZERO,
         outage: Duration::ZERO,
     };
-    let others = others(schedule, act).filter(|other| other.trouble.matters());
-    // Whoever should take over may be in trouble itself, until that is over and a little longer.
-    let more = others.map(|other| other.until.saturating_sub(other.from) + SLOW).sum::<Duration>();
+    let more = delay(schedule, act);
     let more = if more.is_zero() { more } else { more + length };
     let witnessed = schedule.gateway || schedule.nodes > 2;
     let dead = if witnessed { bound(schedule.profile) } else { SLOW } + more;
@@ -99,9 +97,10 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
     Some(fault)
 }
 
-fn plan(act: &Act) -> Option<Plan> {
+fn plan(schedule: &Schedule, act: &Act) -> Option<Plan> {
     let from = |node| Some(mac(Kind::Node, node));
-    let base = Plan { at: act.from, until: act.until + PLAN, vip: None, from: None, to: None, elective: false };
+    let until = act.until + PLAN + delay(schedule, act);
+    let base = Plan { at: act.from, until, vip: None, from: None, to: None, elective: false };
     let forever = Plan { until: ANYTHING, ..base.clone() };
     match act.trouble {
         Trouble::Drain(node) | Trouble::Unwell(node) | Trouble::Termination(node) => {
@@ -114,6 +113,12 @@ fn plan(act: &Act) -> Option<Plan> {
         Trouble::Deletion(number) => Some(Plan { vip: Some(vip(number)), ..base }),
         _ => None,
     }
+}
+
+/// Whoever should take over may be in trouble itself, until that is over and a little longer.
+fn delay(schedule: &Schedule, act: &Act) -> Duration {
+    let others = others(schedule, act).filter(|other| other.trouble.matters());
+    others.map(|other| other.until.saturating_sub(other.from) + SLOW).sum()
 }
 
 fn others<'s>(schedule: &'s Schedule, act: &'s Act) -> impl Iterator<Item = &'s Act> {
