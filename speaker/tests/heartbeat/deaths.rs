@@ -1,6 +1,7 @@
 //! What becomes of a dead node's addresses, and how soon.
 
 use crate::site::{Family, Site, VIP, name, wall_clock};
+use herald_core::liveness::Profile;
 use herald_core::member::{Cause, Event as Told};
 use herald_speaker::member::Event;
 
@@ -28,6 +29,23 @@ fn a_node_that_is_cut_off_loses_its_address_within_a_second() {
     println!("first frame of the new owner {:.0} ms after the cut", gap * 1e3);
     assert!((0.3..1.0).contains(&gap), "{gap} s: no sooner than silence can mean anything");
     site.expect_cause(VIP, 0, Cause::Dead);
+}
+
+#[test]
+fn a_faster_profile_holds_without_a_restart() {
+    let site = Site::new(3, Family::V4);
+    site.announce(&[(VIP, 0)]);
+    site.expect_all_alive();
+    for node in 0..3 {
+        site.speaker(node).profile.send_replace(Profile::FAST);
+    }
+    // By then all have heard of it from all.
+    site.expect_more_beats(20);
+    let cut = wall_clock();
+    site.lan.plug("node-1", false);
+    let gap = site.expect_takeover(VIP, 0)["at"].as_f64().expect("a time") - cut;
+    println!("first frame of the new owner {:.0} ms after the cut", gap * 1e3);
+    assert!((0.1..0.45).contains(&gap), "{gap} s");
 }
 
 #[test]

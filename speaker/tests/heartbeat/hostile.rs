@@ -26,14 +26,19 @@ impl Forger {
     }
 
     fn send(&mut self, datagram: &[u8]) {
+        let packet = self.packet(datagram);
+        self.cable.send(&packet);
+    }
+
+    fn packet(&self, datagram: &[u8]) -> String {
         let bytes = hex(datagram);
         let packet = "IP(src='192.0.2.2', dst='192.0.2.1', ttl=1)/UDP(sport=7948, dport=7948)";
-        self.cable.send(&format!("{}/{packet}/Raw(bytes.fromhex('{bytes}'))", self.ethernet));
+        format!("{}/{packet}/Raw(bytes.fromhex('{bytes}'))", self.ethernet)
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -104,11 +109,34 @@ fn forged_foreign_and_replayed_datagrams_are_counted_by_reason_and_change_nothin
         forger.send(datagram);
         eventually(&format!("one more datagram dropped as {reason}"), PATIENCE, || {
             let seen = site.speaker(0).counter(&counter);
-            if seen == before + 1 { Ok(()) } else { Err(format!("{} before and {seen} now", before)) }
+            if seen == before + 1 { Ok(()) } else { Err(format!("{before} before and {seen} now")) }
         });
     }
     assert_eq!(site.dropped(0) - dropped, cases.len() as u64, "nothing else was dropped");
     site.expect_all_alive();
+    site.expect_unmoved(VIP, 0);
+}
+
+#[test]
+fn a_flood_of_forged_datagrams_keeps_neither_beats_nor_answers_waiting() {
+    let mut site = Site::new(2, Family::V4);
+    site.announce(&[(VIP, 0)]);
+    site.expect_all_alive();
+    let mut forged = overheard(&site, 0);
+    *forged.last_mut().expect("a datagram") ^= 1;
+    let mut forger = Forger::new(&site);
+    forger.cable.hush(true);
+    let packet = forger.packet(&forged);
+    forger.cable.flood(&packet, 20_000, 2.0);
+    for _ in 0..5 {
+        site.expect_unmoved(VIP, 0);
+    }
+    let flooded = forger.cable.expect_within(Duration::from_secs(30), "its end", |frame| frame["flooded"].is_u64());
+    println!("{} datagrams in {:.1} s", flooded["flooded"], flooded["took"].as_f64().unwrap_or_default());
+    site.expect_more_beats(5);
+    for node in 0..2 {
+        assert_eq!(site.speaker(node).counter("verdicts_total{verdict=\"suspected\"}"), 0, "{}", name(node));
+    }
     site.expect_unmoved(VIP, 0);
 }
 

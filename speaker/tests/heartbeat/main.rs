@@ -15,5 +15,5 @@ mod speaker;
 mod beats;
 mod deaths;
 mod hostile;
-mod pauses;
+mod processes;
 mod site;

@@ -53,7 +53,7 @@ pub(crate) fn keyring() -> Keyring {
 
 /// These keys, known for long enough to be used at once.
 pub(crate) fn keyring_of(cluster: &str, keys: &[(&str, [u8; 32])]) -> Keyring {
-    let known = now().checked_sub(Duration::from_secs(60)).expect("a machine that runs for a minute");
+    let known = now().checked_sub(Duration::from_mins(1)).expect("a machine that runs for a minute");
     Keyring::default().follow(cluster, keys.iter().copied(), known)
 }
 

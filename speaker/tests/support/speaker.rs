@@ -1,5 +1,7 @@
 //! A member with the interfaces of a namespace, run as the speaker runs it.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use crate::support::namespace::Namespace;
 use crate::support::{eventually, now};
 use herald_core::address::Vip;

@@ -1,12 +1,14 @@
-//! A speaker whose process stands still, as on a machine that swaps, is debugged, or is a virtual one being moved. Its kernel
+//! A speaker whose process is killed, or stands still, as on a machine that swaps or is a virtual one being moved. Its kernel
 //! goes on.
 //!
 //! The process is this test binary once more, told by its environment to be a speaker.
 
-use crate::site::{Family, Site, VIP, announces, keyring, name, outlook, question};
+use crate::site::{Family, Site, VIP, announces, keyring, name, outlook, question, wall_clock};
 use crate::speaker::Speaker;
 use crate::support::namespace::Running;
 use herald_core::announce::Config;
+use herald_core::liveness::Standing;
+use herald_core::member::Cause;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -15,29 +17,30 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Set in the process that is the first node's speaker.
+/// Set in the process that is the first node's speaker, to the number of the node that has the address.
 const BE_A_SPEAKER: &str = "HERALD_TEST_SPEAKER";
 
 const NODES: usize = 3;
 
-/// A site whose first node's speaker is a process of its own and announces the address.
+/// A site whose first node's speaker is a process of its own.
 struct Stage {
     site: Site,
     process: Running,
 }
 
 impl Stage {
-    fn new(test: &str) -> Self {
+    /// With the address at that node. `test` is the name of the calling test, which is run by the process too.
+    fn new(test: &str, owner: usize) -> Self {
         let mut site = Site::new(NODES, Family::V4);
         site.kill(0);
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", test, "--nocapture", "--test-threads", "1"]);
-        command.env(BE_A_SPEAKER, "1").stdin(Stdio::piped()).stdout(Stdio::null());
+        command.env(BE_A_SPEAKER, owner.to_string()).stdin(Stdio::piped()).stdout(Stdio::null());
         let process = site.hosts[0].namespace.start(&mut command);
-        site.publish(&[(VIP, 0)]);
+        site.publish(&[(VIP, owner)]);
         site.station.expect("the first announcement", |frame| announces(frame, VIP));
         for node in 1..NODES {
-            site.expect_standing(node, 0, |standing| matches!(standing, herald_core::liveness::Standing::Alive(_)));
+            site.expect_standing(node, 0, |standing| matches!(standing, Standing::Alive(_)));
         }
         Self { site, process }
     }
@@ -62,12 +65,11 @@ impl Stage {
 
 /// Runs as the first node's speaker, until its standard input ends, if that is what this process is for.
 fn be_a_speaker() -> bool {
-    if std::env::var_os(BE_A_SPEAKER).is_none() {
-        return false;
-    }
+    let Ok(owner) = std::env::var(BE_A_SPEAKER) else { return false };
+    let owner = owner.parse().expect("the number of a node");
     let here = crate::support::namespace::Namespace::own();
     let speaker = Speaker::start(&here, name(0).as_str(), u64::from(std::process::id()), Config::default(), keyring());
-    speaker.outlook.send_replace(Arc::new(outlook(Family::V4, NODES, &[(VIP, 0)])));
+    speaker.outlook.send_replace(Arc::new(outlook(Family::V4, NODES, &[(VIP, owner)])));
     std::io::stdin().read_to_end(&mut Vec::new()).expect("an input that ends with the test");
     true
 }
@@ -77,7 +79,7 @@ fn a_speaker_that_stands_still_for_a_moment_keeps_its_address() {
     if be_a_speaker() {
         return;
     }
-    let mut stage = Stage::new("pauses::a_speaker_that_stands_still_for_a_moment_keeps_its_address");
+    let mut stage = Stage::new("processes::a_speaker_that_stands_still_for_a_moment_keeps_its_address", 0);
     for milliseconds in [200, 600, 1_500] {
         stage.signal(Signal::SIGSTOP);
         let mut frames = stage.ask_for(Duration::from_millis(milliseconds));
@@ -98,7 +100,7 @@ fn a_speaker_that_stood_still_for_longer_finds_its_address_taken_and_stays_silen
         return;
     }
     let mut stage =
-        Stage::new("pauses::a_speaker_that_stood_still_for_longer_finds_its_address_taken_and_stays_silent");
+        Stage::new("processes::a_speaker_that_stood_still_for_longer_finds_its_address_taken_and_stays_silent", 0);
     stage.signal(Signal::SIGSTOP);
     let frames = stage.ask_for(Duration::from_secs(6));
     let takers: Vec<_> = (1..NODES).filter(|other| !stage.asserted_by(&frames, *other).is_empty()).collect();
@@ -113,4 +115,37 @@ fn a_speaker_that_stood_still_for_longer_finds_its_address_taken_and_stays_silen
     let late = stage.asserted_by(&frames, 0);
     assert!(late.is_empty(), "it has lost the address and answers for it: {late:#?}");
     assert!(stage.asserted_by(&frames, takers[0]).len() > 50, "the new owner answers on");
+}
+
+#[test]
+fn a_speaker_that_stood_still_accuses_nobody_of_its_own_silence() {
+    if be_a_speaker() {
+        return;
+    }
+    let mut stage = Stage::new("processes::a_speaker_that_stood_still_accuses_nobody_of_its_own_silence", 1);
+    for seconds in [1, 4] {
+        stage.signal(Signal::SIGSTOP);
+        let mut frames = stage.ask_for(Duration::from_secs(seconds));
+        stage.signal(Signal::SIGCONT);
+        frames.extend(stage.ask_for(Duration::from_secs(2)));
+        for other in [0, 2] {
+            let strange = stage.asserted_by(&frames, other);
+            assert!(strange.is_empty(), "stopped for {seconds} s: {} takes over: {strange:#?}", name(other));
+        }
+        stage.site.expect_standing(1, 0, |standing| matches!(standing, Standing::Alive(_)));
+    }
+}
+
+#[test]
+fn the_kernel_of_a_killed_process_tells_the_others_at_once() {
+    if be_a_speaker() {
+        return;
+    }
+    let stage = Stage::new("processes::the_kernel_of_a_killed_process_tells_the_others_at_once", 0);
+    let killed = wall_clock();
+    stage.signal(Signal::SIGKILL);
+    let gap = stage.site.expect_takeover(VIP, 0)["at"].as_f64().expect("a time") - killed;
+    println!("first frame of the new owner {:.0} ms after the kill", gap * 1e3);
+    assert!(gap < 0.3, "{gap} s");
+    stage.site.expect_cause(VIP, 0, Cause::Gone);
 }
