@@ -142,7 +142,10 @@ impl Detector {
         if moved {
             self.order(now);
         }
-        self.go_on(now);
+        // One more that is alive makes nothing due sooner, and matters to a witness only where too few were.
+        if moved || !matches!(standing, Standing::Alive(_)) || !self.witness.majority {
+            self.go_on(now);
+        }
     }
 
     /// Acts on what a message carries for the detector, and gives back the rest.

@@ -211,8 +211,9 @@ impl Net {
 
     /// Carries out what the detectors want, until they want nothing.
     fn flush(&mut self) {
-        let names: Vec<_> = self.nodes.keys().cloned().collect();
-        for from in names {
+        let speaking = |(name, node): (&NodeName, &Node)| (!node.detector.out.effects.is_empty()).then(|| name.clone());
+        let speaking: Vec<_> = self.nodes.iter().filter_map(speaking).collect();
+        for from in speaking {
             while let Some(effect) = self.nodes.get_mut(&from).unwrap().detector.poll_effect() {
                 self.carry_out(&from, effect);
             }

@@ -128,6 +128,8 @@ impl Segment {
 pub(super) struct Neighbourhood {
     pub(super) segments: BTreeMap<IfIndex, Segment>,
     macs: BTreeMap<MacAddr, NodeName>,
+    /// What this node says of itself, also on an interface that comes later.
+    state: State,
 }
 
 impl Neighbourhood {
@@ -151,6 +153,7 @@ impl Neighbourhood {
                 last_received: None,
                 longest_silence: Duration::ZERO,
             });
+            segment.detector.set_state(self.state, now);
             if segment.peers != peers {
                 segment.detector.set_peers(&peers, now);
                 segment.comparisons.retain(|name, _| peers.contains_key(name));
@@ -226,6 +229,7 @@ impl Neighbourhood {
     }
 
     pub(super) fn set_state(&mut self, state: State, now: Instant) {
+        self.state = state;
         self.segments.values_mut().for_each(|segment| segment.detector.set_state(state, now));
     }
 
@@ -251,4 +255,65 @@ fn peer(link: &Link, segment: &crate::ownership::Segment) -> Option<Peer> {
         (is_link_local && segment.interface == link.name) || link.addresses.iter().any(|net| net.contains(*address))
     };
     Some(Peer { address: *segment.addresses.iter().find(near)?, mac: segment.mac? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::announce::tests::start;
+    use crate::liveness::Effect;
+    use crate::names::InterfaceName;
+    use crate::ownership::{Node, Segment as Interface};
+    use ipnet::IpNet;
+
+    fn link(index: u32) -> Link {
+        Link {
+            index: IfIndex(index),
+            name: InterfaceName::new(format!("eth{index}")),
+            mac: MacAddr([2, 0, 0, 0, 1, 1]),
+            carrier: true,
+            addresses: BTreeSet::from([format!("10.0.{index}.1/24").parse::<IpNet>().unwrap()]),
+            link_local: None,
+            gateways: BTreeSet::new(),
+        }
+    }
+
+    fn view() -> View {
+        let segment = |index: u32| Interface {
+            interface: InterfaceName::new(format!("eth{index}")),
+            subnets: BTreeSet::new(),
+            carrier: true,
+            mac: Some(MacAddr([2, 0, 0, 0, 2, 2])),
+            addresses: BTreeSet::from([format!("10.0.{index}.2").parse().unwrap()]),
+        };
+        let node = Node {
+            labels: BTreeMap::new(),
+            speaker: true,
+            bar: None,
+            leaving: false,
+            cordoned: false,
+            segments: vec![segment(1), segment(2)],
+        };
+        View { nodes: BTreeMap::from([(NodeName::new("node-2"), node)]), advertisements: BTreeMap::new() }
+    }
+
+    #[test]
+    fn on_an_interface_that_comes_later_peers_hear_the_same_of_this_node() {
+        let config = Config {
+            node: NodeName::new("node-1"),
+            life: Life(1),
+            profile: Profile::BALANCED,
+            announce: crate::announce::Config::default(),
+        };
+        let mut hood = Neighbourhood::default();
+        hood.set(&config, &Links::from([(IfIndex(1), link(1))]), &view(), start());
+        let able = State { able: true, ..State::default() };
+        hood.set_state(able, start());
+        hood.set(&config, &Links::from([(IfIndex(1), link(1)), (IfIndex(2), link(2))]), &view(), start());
+        let said = hood.segments.get_mut(&IfIndex(2)).unwrap().detector.poll_effect();
+        assert!(
+            matches!(&said, Some(Effect::Send { envelope, .. }) if envelope.state == able),
+            "the first thing said on the second interface is {said:?}"
+        );
+    }
 }

@@ -62,7 +62,7 @@ impl Pair {
         said(&mut self.a)
     }
 
-    fn to_b(&mut self, envelope: &Envelope) -> Option<Body> {
+    fn b_hears(&mut self, envelope: &Envelope) -> Option<Body> {
         self.b.handle_envelope(peer(1).address, envelope.clone(), self.now, self.now)
     }
 }
@@ -82,7 +82,7 @@ fn a_message_counts_once() {
     let beat = pair.beat().remove(0);
     let before = *pair.b.counts();
     for _ in 0..3 {
-        pair.to_b(&beat);
+        pair.b_hears(&beat);
     }
     assert_eq!(pair.b.counts().heard, before.heard + 1);
     assert_eq!(pair.b.counts().replayed, before.replayed + 2);
@@ -110,7 +110,7 @@ fn what_a_former_life_said_is_not_believed_by_one_who_has_started_since() {
     pair.b = started(2, 21, pair.now);
     said(&mut pair.b);
     for envelope in &recorded {
-        assert_eq!(pair.to_b(envelope), None);
+        assert_eq!(pair.b_hears(envelope), None);
     }
     assert_eq!(pair.b.standing(&name(1)), Standing::Unheard);
     let answers = said(&mut pair.b);
@@ -130,7 +130,7 @@ fn late_words_of_a_life_that_is_over_are_dropped() {
     }
     let before = pair.b.counts().superseded;
     for envelope in &late {
-        assert_eq!(pair.to_b(envelope), None);
+        assert_eq!(pair.b_hears(envelope), None);
     }
     assert_eq!(pair.b.counts().superseded, before + 1);
     assert_eq!(pair.b.counts().duplicates, 0);
@@ -160,11 +160,11 @@ fn of_two_processes_under_one_name_the_first_counts_and_both_are_reported() {
     let mut reported = 0;
     for _ in 0..20 {
         for envelope in pair.beat() {
-            pair.to_b(&envelope);
+            pair.b_hears(&envelope);
         }
         second.handle_timeout(pair.now);
         for envelope in said(&mut second) {
-            pair.to_b(&envelope);
+            pair.b_hears(&envelope);
         }
         for effect in effects(&mut pair.b) {
             match effect {
@@ -187,7 +187,7 @@ fn who_hears_its_own_name_reports_it_and_believes_nothing() {
     let mut impostor = pair.beat().remove(0);
     impostor.from = name(2);
     impostor.body = Body::Digests(vec![1]);
-    assert_eq!(pair.to_b(&impostor), None);
+    assert_eq!(pair.b_hears(&impostor), None);
     assert!(effects(&mut pair.b).contains(&Effect::DuplicateName(name(2))));
     assert_eq!(pair.b.counts().impostors, 1);
 }
@@ -197,7 +197,7 @@ fn a_node_that_doesnt_share_the_segment_is_not_heard() {
     let mut pair = Pair::acquainted();
     let mut envelope = pair.beat().remove(0);
     envelope.from = name(9);
-    assert_eq!(pair.to_b(&envelope), None);
+    assert_eq!(pair.b_hears(&envelope), None);
     assert_eq!(pair.b.counts().strangers, 1);
 }
 
@@ -207,8 +207,8 @@ fn what_is_for_others_comes_through_once() {
     let body = Body::Digests(vec![1, 2, 3]);
     pair.a.send(&name(2), body.clone(), pair.now);
     let envelope = said(&mut pair.a).remove(0);
-    assert_eq!(pair.to_b(&envelope), Some(body));
-    assert_eq!(pair.to_b(&envelope), None, "a replay");
+    assert_eq!(pair.b_hears(&envelope), Some(body));
+    assert_eq!(pair.b_hears(&envelope), None, "a replay");
 }
 
 #[test]
@@ -219,12 +219,12 @@ fn of_messages_that_overtake_each_other_the_later_one_says_how_the_sender_is() {
     pair.a.set_state(leaving, pair.now);
     pair.a.set_digest(7);
     let late = said(&mut pair.a).remove(0);
-    pair.to_b(&late);
-    pair.to_b(&early);
+    pair.b_hears(&late);
+    pair.b_hears(&early);
     assert_eq!(pair.b.standing(&name(1)), Standing::Alive(leaving));
     pair.a.send(&name(2), Body::Beat, pair.now);
     let last = said(&mut pair.a).remove(0);
-    pair.to_b(&last);
+    pair.b_hears(&last);
     assert_eq!(pair.b.digest(&name(1)), Some(7));
 }
 

@@ -287,7 +287,7 @@ fn who_says_that_it_has_left_is_not_waited_for() {
 fn no_more_than_one_in_a_hundred_lost_never_condemns_anybody_in_an_hour() {
     let mut net = running(3);
     net.loss = 10;
-    net.pass(Duration::from_secs(3_600));
+    net.pass(Duration::from_hours(1));
     for number in 1..=3 {
         assert!(net.node(number).fallen().is_empty(), "node {number}: {:?}", net.node(number).fallen());
     }
@@ -298,7 +298,7 @@ fn no_more_than_one_in_a_hundred_lost_never_condemns_anybody_in_an_hour() {
 fn one_in_ten_lost_suspects_and_acquits() {
     let mut net = running(3);
     net.loss = 100;
-    net.pass(Duration::from_secs(600));
+    net.pass(Duration::from_mins(10));
     for number in 1..=3 {
         let dead: Vec<_> = net.node(number).standings.iter().filter(|(_, _, standing)| is_dead(*standing)).collect();
         assert!(dead.is_empty(), "node {number}: {dead:?}");
