@@ -259,7 +259,9 @@ impl State {
     pub fn dispatched(&mut self, lane: &Lane) {
         for (vip, entry, preferred) in lane.creations() {
             self.cluster.ledger.insert(vip, entry.clone());
-            preferred.into_iter().for_each(|node| self.loads.add(node));
+            if let Some(node) = preferred {
+                self.loads.add(node);
+            }
         }
         self.busy.begin(lane);
     }
@@ -278,7 +280,9 @@ impl State {
             if !self.vips.contains_key(&vip) {
                 self.cluster.ledger.remove(&vip);
             }
-            preferred.iter().for_each(|node| self.loads.remove(node));
+            if let Some(node) = &preferred {
+                self.loads.remove(node);
+            }
         }
         let overtaken = finished.touched.iter().any(|version| !versions.contains(version));
         match outcome {

@@ -42,7 +42,9 @@ impl Comparison<'_> {
             if let Effect::CreateVip { vip, preferred, .. } = effect {
                 let choices = ownership::choices(&self.subject(*vip), &self.state.view);
                 *preferred = balance::place(*vip, choices, &self.loads).cloned();
-                preferred.iter().for_each(|node| self.loads.add(node));
+                if let Some(node) = preferred {
+                    self.loads.add(node);
+                }
             }
         }
     }

@@ -174,7 +174,6 @@ impl Reader {
     }
 
     /// Reads the Secret that holds the keys of heartbeats.
-    #[expect(clippy::unused_self, reason = "all kinds are read alike")]
     pub fn secret(&self, object: &Secret) -> Option<Observation> {
         let read = heartbeat::read(object);
         let Version(version) = version(&object.metadata);

@@ -97,8 +97,12 @@ impl State {
         }
         let (from, to) = (before_at.and_then(|it| it.node()), at.and_then(|it| it.node()));
         if from != to || before.is_some() != facts.is_some() {
-            from.into_iter().for_each(|node| self.loads.remove(node));
-            to.into_iter().for_each(|node| self.loads.add(node));
+            if let Some(node) = from {
+                self.loads.remove(node);
+            }
+            if let Some(node) = to {
+                self.loads.add(node);
+            }
             self.changes += 1;
         }
         let known = before.is_some();

@@ -228,6 +228,7 @@ impl Cluster {
 
     // === what the controller does ===
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of write")]
     pub(super) fn apply(&mut self, effect: &Effect, steps: &mut Steps) -> Result<(), Refused> {
         match effect {
             Effect::HoldService { service, condition } => self.patch(service, steps, |object| {
