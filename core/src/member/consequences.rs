@@ -161,6 +161,12 @@ impl Member {
             segment.detector.send(&node, digests, now);
         }
         self.report(Event::Peer { link, node: node.clone(), standing });
+        // A worse verdict begins the deputies' turns anew: the first heir goes first again.
+        for (vip, charge) in &mut self.charges {
+            if self.claims.get(*vip).is_some_and(|claim| claim.node == node) {
+                charge.open_since = None;
+            }
+        }
         changed.insert(node);
     }
 
