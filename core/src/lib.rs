@@ -30,8 +30,8 @@
 pub mod address;
 pub mod allocation;
 pub mod announce;
-pub mod claims;
 pub mod balance;
+pub mod claims;
 pub mod diff;
 pub mod link;
 pub mod liveness;

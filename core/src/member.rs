@@ -276,6 +276,9 @@ impl Member {
             }
             self.watch(link, claim, now);
         }
+        if let Some(question) = heard.question.filter(|question| question.asker.is_none()) {
+            self.note_probe(link, question, now);
+        }
         let verdict = self.announcer.handle_frame(link, heard, now);
         self.finish(now);
         verdict

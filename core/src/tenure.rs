@@ -176,7 +176,7 @@ mod tests {
     use crate::announce::tests::start;
 
     fn heirs(names: &[&str]) -> Vec<NodeName> {
-        names.iter().map(|name| NodeName::new(name)).collect()
+        names.iter().map(NodeName::new).collect()
     }
 
     fn at(milliseconds: u64) -> Instant {

@@ -140,17 +140,22 @@ impl Echo {
         if self.from.is_multicast() {
             return Err(DecodeError::Source);
         }
-        let [kind, code, c, d, e, f, g, h] = *body.first_chunk().ok_or(DecodeError::Truncated)?;
+        let [kind, code, sum_high, sum_low, identifier @ .., sequence_high, sequence_low]: [u8; 8] =
+            *body.first_chunk().ok_or(DecodeError::Truncated)?;
         if kind != reply {
             return Err(DecodeError::NoReply(kind));
         }
         if code != 0 {
             return Err(DecodeError::Code(code));
         }
-        if sum != Some(u16::from_be_bytes([c, d])) {
+        if sum != Some(u16::from_be_bytes([sum_high, sum_low])) {
             return Err(DecodeError::Checksum);
         }
-        Ok(Self { identifier: u16::from_be_bytes([e, f]), sequence: u16::from_be_bytes([g, h]), ..self })
+        Ok(Self {
+            identifier: u16::from_be_bytes(identifier),
+            sequence: u16::from_be_bytes([sequence_high, sequence_low]),
+            ..self
+        })
     }
 }
 

@@ -232,7 +232,7 @@ impl Member {
                 }
                 announce::Effect::Join { link, group } => self.effects.push_back(Effect::Join { link, group }),
                 announce::Effect::Leave { link, group } => self.effects.push_back(Effect::Leave { link, group }),
-                announce::Effect::Report(event) => self.take_event(event, now),
+                announce::Effect::Report(event) => self.take_event(&event, now),
             }
         }
         any

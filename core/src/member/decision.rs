@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 const SILENCE_LASTS: Duration = Duration::from_secs(1);
 /// When nobody of those before it in the succession has taken an address for so long, the next one does: views may differ.
 const DEPUTY: Duration = Duration::from_secs(1);
-/// The same for an address that was never claimed: a node may learn of it late.
-const DEPUTY_UNCLAIMED: Duration = Duration::from_secs(3);
+/// The same for an address that was never claimed: a node may learn of it late, or hear that a stranger has it and ask again
+/// and again.
+const DEPUTY_UNCLAIMED: Duration = Duration::from_secs(8);
 /// After a refused message the process of a node is doubted for so long.
 const DOUBT: Duration = Duration::from_millis(500);
 /// A node that can't have an address any more has so long to hand it over.
@@ -66,7 +67,9 @@ struct Loss {
 enum Claimant {
     Well,
     /// It may turn out to be lost; `until`: or not, and then that is known by then.
-    Suspected { until: Option<Instant> },
+    Suspected {
+        until: Option<Instant>,
+    },
     Lost(Loss),
 }
 
@@ -124,8 +127,7 @@ impl Member {
             return Decision::Wait(grace);
         }
         match charge.phase {
-            Phase::Answered { until } if now < until => Decision::Wait(until),
-            Phase::Ceding { until, .. } if now < until => Decision::Wait(until),
+            Phase::Answered { until } | Phase::Ceding { until, .. } if now < until => Decision::Wait(until),
             _ if was_silent(charge, now) => Decision::Hold,
             _ => Decision::Ask,
         }
@@ -226,7 +228,8 @@ impl Member {
             Standing::Dead { since, confirmed: false } => lost(Cause::Dead, Some(since), in_three(since), true),
             Standing::Suspected => Claimant::Suspected { until: None },
             Standing::Alive(_) | Standing::Unheard if self.is_well(subject, claim, charge) => {
-                let until = self.refused.get(&claim.node).map(|first| after(*first, DOUBT)).filter(|until| now < *until);
+                let until =
+                    self.refused.get(&claim.node).map(|first| after(*first, DOUBT)).filter(|until| now < *until);
                 if until.is_some() { Claimant::Suspected { until } } else { Claimant::Well }
             }
             Standing::Alive(_) => lost(Cause::Unfit, None, after(open, UNFIT), false),

@@ -4,6 +4,7 @@ use super::neighbourhood::Connection;
 use super::{Cause, Conflict, Event, Member};
 use crate::address::Vip;
 use crate::announce;
+use crate::announce::Question;
 use crate::announce::schedule::after;
 use crate::claims::Merged;
 use crate::liveness::{Body, Claim, Offer, Standing};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 /// No more messages than that answer one peer's digests.
 const PAGES: usize = 64;
 /// After a stranger's answer the wire is asked again so late.
-const STRANGER_PAUSE: Duration = Duration::from_secs(10);
+const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 /// After the answer of a member whose claim isn't known, which may be on its way.
 const MEMBER_PAUSE: Duration = Duration::from_millis(300);
 /// After the answer of the claimant itself: it lives.
@@ -88,7 +89,9 @@ impl Member {
     /// has the address on this side is there, what the other side does doesn't count before they hear each other again.
     pub(super) fn learn_recorded(&mut self, vip: Vip, claim: Claim, now: Instant) {
         let links = self.charges.get(&vip).map(|charge| &charge.links);
-        let here = |node: &NodeName| *node == self.config.node || links.is_some_and(|it| self.hood.standing(node, it).takes_part());
+        let here = |node: &NodeName| {
+            *node == self.config.node || links.is_some_and(|it| self.hood.standing(node, it).takes_part())
+        };
         let fell = |node: &NodeName| links.is_some_and(|it| self.hood.standing(node, it).fallen_since().is_some());
         if fell(&claim.node) && self.claims.get(vip).is_some_and(|known| here(&known.node)) {
             return;
@@ -153,6 +156,21 @@ impl Member {
                 self.enter(vip, Phase::Ceding { until, answering: false });
             }
             _ => {}
+        }
+    }
+
+    /// Somebody probes for an address. A member that does so is about to take it, or hears that a stranger has it: there is no
+    /// need for a deputy.
+    pub(super) fn note_probe(&mut self, link: IfIndex, question: Question, now: Instant) {
+        let Ok(vip) = Vip::new(question.target) else { return };
+        if self.hood.member(question.mac).is_some()
+            && let Some(charge) = self.charges.get_mut(&vip).filter(|charge| charge.links.contains(&link))
+            && charge.open_since.is_some()
+            && self.claims.get(vip).is_none()
+            && !matches!(charge.phase, Phase::Asking(_))
+        {
+            charge.open_since = Some(now);
+            self.agenda.insert(vip);
         }
     }
 
@@ -240,8 +258,8 @@ impl Member {
     }
 
     /// Takes what the announcer tells.
-    pub(super) fn take_event(&mut self, event: announce::Event, now: Instant) {
-        match event {
+    pub(super) fn take_event(&mut self, event: &announce::Event, now: Instant) {
+        match *event {
             announce::Event::Announced { vip, link, mac, at } => {
                 let Some(charge) = self.charges.get_mut(&vip).filter(|charge| charge.phase.is_held()) else { return };
                 charge.announced.insert(link, mac);

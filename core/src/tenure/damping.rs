@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// So many moves within [`SPAN`] and no more.
 const MOST: usize = 3;
-const SPAN: Duration = Duration::from_secs(180);
+const SPAN: Duration = Duration::from_mins(3);
 /// What follows is held down so long, and twice as long the next time, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_mins(5);

@@ -73,7 +73,7 @@ async fn what_a_reboot_of_the_machine_has_left_on_disk_goes_with_the_next_start(
     Lab::down(NAME)?;
     // Without an owner, as `lab up` makes it: only a start of the same name may take it for remains.
     let lab = Lab::up(small(NAME), None, Progress::quiet()).await?;
-    let home = lab.home().to_owned();
+    let home = lab.home().clone();
     let record = fs::read(home.join("lab.json"))?;
     Lab::down(NAME)?;
 

@@ -1,11 +1,14 @@
 //! Speakers as programs on the lab's nodes, and the objects they read and write.
 
 use anyhow::{Context, Result, ensure};
+use herald_api::convert::heartbeat;
+use herald_api::keys::HEARTBEAT_SECRET;
 use herald_api::virtual_ip::Announcer;
 use herald_api::{AddressPool, L2Advertisement, Speaker, VirtualIP};
 use herald_core::address::Vip;
 use herald_tests::lab::{HERALD_NAMESPACE, Lab, Output, Running, Seen, eventually};
 use herald_tests::scenario::wire::who_has;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -100,6 +103,10 @@ impl Cluster {
         let kubeconfig = kubeconfig(&self.lab).display().to_string();
         let mut command = vec!["sh", "-c", script, "sh", "/var/log/herald-speaker.log", program()?];
         command.extend(["--kubeconfig", &kubeconfig, "--node-name", name]);
+        // What an earlier scenario knew is no part of this one.
+        if !flags.contains(&"--state-file") {
+            command.extend(["--state-file", ""]);
+        }
         command.extend(flags);
         self.speakers.insert(node.to_owned(), self.lab.start(node, &command)?);
         Ok(())
@@ -293,6 +300,7 @@ async fn install(lab: &Lab) -> Result<()> {
     lab.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]).await?;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HERALD_NAMESPACE } });
     lab.apply(&namespace).await?;
+    lab.apply(&heartbeat_keys()).await?;
     let manifest = fs::read_to_string(deploy.join("speaker.yaml")).context("reading deploy/speaker.yaml")?;
     let rights: Vec<&str> = manifest.split("\n---\n").filter(|part| !part.contains("kind: DaemonSet")).collect();
     lab.kubectl_reading(&["apply", "--namespace", HERALD_NAMESPACE, "-f", "-"], &rights.join("\n---\n")).await?;
@@ -305,6 +313,16 @@ async fn install(lab: &Lab) -> Result<()> {
     ensure!(users == 1, "the kubelet's kubeconfig has {users} users");
     config["users"][0]["user"] = json!({ "token": token.trim() });
     Ok(fs::write(kubeconfig(lab), config.to_string())?)
+}
+
+/// The Secret that the controller would make.
+fn heartbeat_keys() -> Value {
+    let entries =
+        heartbeat::entries(Timestamp::UNIX_EPOCH, heartbeat::Key::new(*b"speakers of a lab without secret"), "lab");
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "data": entries,
+        "metadata": { "name": HEARTBEAT_SECRET, "namespace": HERALD_NAMESPACE },
+    })
 }
 
 /// A kubeconfig with the speaker's account, for use on nodes.

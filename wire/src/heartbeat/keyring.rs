@@ -14,7 +14,7 @@ pub const KEY_LENGTH: usize = 32;
 pub const AGREED_AFTER: Duration = Duration::from_secs(30);
 
 /// A key that was taken away opens for so long: by then nobody seals with it.
-pub const RETIRED_FOR: Duration = Duration::from_secs(600);
+pub const RETIRED_FOR: Duration = Duration::from_mins(10);
 
 /// The keys of a cluster's heartbeats. The empty one seals and opens nothing.
 #[derive(Clone, Default)]
@@ -27,7 +27,7 @@ pub struct Keyring {
 
 #[derive(Clone)]
 struct Key {
-    key: Arc<LessSafeKey>,
+    seal: Arc<LessSafeKey>,
     /// Since when this speaker knows it.
     known: Instant,
     /// When it was taken away.
@@ -51,7 +51,7 @@ impl Keyring {
             let key = match self.keys.get(&name) {
                 Some(former) => Key { retired: None, ..former.clone() },
                 None => match UnboundKey::new(&AES_256_GCM_SIV, &bytes) {
-                    Ok(key) => Key { key: Arc::new(LessSafeKey::new(key)), known: now, retired: None },
+                    Ok(key) => Key { seal: Arc::new(LessSafeKey::new(key)), known: now, retired: None },
                     Err(_) => continue, // of the length it has, every key is one
                 },
             };
@@ -96,7 +96,7 @@ impl Keyring {
     }
 
     pub(super) fn sealing(&self, now: Instant) -> Option<(Id, &LessSafeKey)> {
-        self.chosen(now).map(|((_, id), key)| (*id, &*key.key))
+        self.chosen(now).map(|((_, id), key)| (*id, &*key.seal))
     }
 
     pub(super) fn opening(&self, id: Id, now: Instant) -> Option<&LessSafeKey> {
@@ -104,7 +104,7 @@ impl Keyring {
         let fresh = |retired| now.saturating_duration_since(retired) < RETIRED_FOR;
         let opens = |key: &&Key| all_retired || key.retired.is_none_or(fresh);
         let of_that_id = self.keys.iter().filter(|((_, known), _)| *known == id).map(|(_, key)| key);
-        of_that_id.filter(opens).map(|key| &*key.key).next()
+        of_that_id.filter(opens).map(|key| &*key.seal).next()
     }
 
     /// The newest key that everybody knows. One that was taken away serves until then; and with nothing but new keys the
@@ -121,6 +121,6 @@ impl Keyring {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("cluster", &self.cluster).field("keys", &self.names()).finish()
+        f.debug_struct("Keyring").field("cluster", &self.cluster).field("keys", &self.names()).finish_non_exhaustive()
     }
 }

@@ -152,7 +152,7 @@ proptest! {
         codec::encode(&envelope, &mut bytes);
         let position = position.index(bytes.len());
         bytes[position] = byte;
-        let _either = codec::decode(&bytes[..length.index(bytes.len()) + 1]);
+        let _either = codec::decode(&bytes[..=length.index(bytes.len())]);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(super) struct Site {
     pub(super) probes: Vec<(u64, u8, IpAddr)>,
     /// Datagrams and frames from the first to the second are lost.
     pub(super) cut: BTreeSet<(u8, u8)>,
+    /// Frames, but not datagrams, from the first to the second are lost.
+    pub(super) deaf: BTreeSet<(u8, u8)>,
     pub(super) gateway: bool,
     /// Addresses that somebody else has.
     pub(super) foreign: BTreeMap<Vip, MacAddr>,
@@ -114,6 +116,7 @@ impl Site {
             said: Vec::new(),
             probes: Vec::new(),
             cut: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             gateway,
             foreign: BTreeMap::new(),
             view,
@@ -178,6 +181,23 @@ impl Site {
         let machine = self.machines.get_mut(&number).unwrap();
         machine.member = None;
         machine.powered = false;
+    }
+
+    pub(super) fn power_on(&mut self, number: u8) {
+        self.machines.get_mut(&number).unwrap().powered = true;
+        self.start(number);
+    }
+
+    /// Stops a whole machine, kernel and all, as a hypervisor does.
+    pub(super) fn freeze(&mut self, number: u8) {
+        let machine = self.machines.get_mut(&number).unwrap();
+        machine.powered = false;
+        machine.stopped = true;
+    }
+
+    pub(super) fn thaw(&mut self, number: u8) {
+        self.machines.get_mut(&number).unwrap().powered = true;
+        self.go_on(number);
     }
 
     pub(super) fn stop(&mut self, number: u8) {
@@ -323,7 +343,8 @@ impl Site {
     fn fly(&mut self, from: u8, to: u8, arrival: Arrival) {
         let has_carrier =
             |number: &u8| self.machines.get(number).is_none_or(|it| it.powered && it.links[&ETH0].carrier);
-        if self.cut.contains(&(from, to)) || !has_carrier(&from) || !has_carrier(&to) {
+        let unheard = self.deaf.contains(&(from, to)) && matches!(arrival, Arrival::Frame(_));
+        if unheard || self.cut.contains(&(from, to)) || !has_carrier(&from) || !has_carrier(&to) {
             return;
         }
         self.sent += 1;
@@ -424,6 +445,9 @@ impl Site {
     fn kernel(&self, at: IpAddr) -> Option<u8> {
         let IpAddr::V4(v4) = at else { return None };
         let [.., last] = Ipv4Addr::octets(&v4);
+        if at != address(last) {
+            return None;
+        }
         if last == GATEWAY {
             return self.gateway.then_some(GATEWAY);
         }
@@ -462,12 +486,12 @@ impl Site {
 
     /// The last report of a node about an address.
     pub(super) fn state(&self, number: u8, vip: Vip) -> VipState {
-        let reports = self.machines[&number].events.iter().rev();
+        let mut reports = self.machines[&number].events.iter().rev();
         let of = |(_, event): &(u64, Event)| match event {
             Event::Vip { vip: about, state } if *about == vip => Some(state.clone()),
             _ => None,
         };
-        reports.filter_map(of).next().unwrap_or_default()
+        reports.find_map(of).unwrap_or_default()
     }
 
     /// When which node told all that it has an address.

@@ -1,6 +1,7 @@
 //! Two sockets on a cable between two namespaces.
 
 use super::*;
+use crate::member::support::eventually;
 use crate::member::support::lan::{Host, Lan};
 use herald_core::mac::MacAddr;
 use herald_core::names::IfIndex;
@@ -89,7 +90,7 @@ fn a_refusal_names_the_peer_and_keeps_no_other_datagram_back() {
         assert!(batch.is_empty());
         // The refusal is there, unread, when the next datagram is sent.
         from.send(b"again", there).expect("another datagram");
-        crate::member::support::eventually("the refusal in the queue", SOON, || {
+        eventually("the refusal in the queue", SOON, || {
             from.send(b"beat", other.parse().unwrap()).map_err(|error| error.to_string())?;
             let mut refusals = Vec::new();
             from.receive_now(&mut Batch::new(), &mut refusals);
@@ -98,4 +99,19 @@ fn a_refusal_names_the_peer_and_keeps_no_other_datagram_back() {
         hear(&runtime, &mut third, &mut batch);
         assert!(batch.arrivals().all(|arrival| arrival.bytes == b"beat"));
     }
+}
+
+#[test]
+fn what_has_waited_is_there_without_the_event_loop_and_as_old_as_its_wait() {
+    const WAIT: Duration = Duration::from_millis(100);
+    let (_lan, one, two) = hosts();
+    let runtime = runtime();
+    let (from, mut to) = (open(&runtime, &one, Family::V4), open(&runtime, &two, Family::V4));
+    let sent = now();
+    from.send(b"beat", "192.0.2.2".parse().unwrap()).expect("a datagram sent");
+    eventually("some time to pass", SOON, || if now() > sent + WAIT { Ok(()) } else { Err("not yet".to_owned()) });
+    let mut batch = Batch::new();
+    assert!(!to.receive_now(&mut batch, &mut Vec::new()), "there was only one");
+    let received = batch.arrivals().next().map(|arrival| arrival.received).expect("the datagram");
+    assert!(received < sent + WAIT / 2, "received {:?} after it was sent", received - sent);
 }

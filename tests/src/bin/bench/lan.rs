@@ -1,6 +1,7 @@
 //! A switch with many hosts, each a network namespace with one interface, for what needs no cluster. It goes with this value,
 //! or with the process.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
@@ -28,11 +29,12 @@ impl Lan {
         let mut batch = "link add lan type bridge stp_state 0 forward_delay 0\nlink set lan up\n".to_owned();
         for (number, host) in (0..hosts).zip(&lan.hosts) {
             let path = path(host);
-            batch += &format!(
+            write!(
+                batch,
                 "link add p{number} type veth peer name {INTERFACE} address {} netns {path}\n\
                  link set p{number} master lan\nlink set p{number} up\n",
                 mac(number)
-            );
+            )?;
         }
         within(&lan.switch, || ip(&batch))??;
         for (number, host) in (0..hosts).zip(&lan.hosts) {
