@@ -125,11 +125,12 @@ impl Driver {
     /// With nothing done yet.
     pub fn new(parts: Parts) -> Self {
         let timers = Timers { recall: clock().checked_add(PATIENCE), ..Timers::default() };
+        let links = parts.links.borrow().clone();
         Self {
             parts,
             picture: Picture::default(),
             situation: Situation::default(),
-            links: Links::new(),
+            links,
             kube_proxy: kube_proxy::Health::default(),
             news: News::default(),
             told: Arc::default(),

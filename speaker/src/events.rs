@@ -57,7 +57,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// The two ends: one takes, [`write`] writes.
+    /// The two ends: one takes, [`write()`] writes.
     pub fn new(metrics: Metrics) -> (Self, mpsc::Receiver<Notice>) {
         let (queue, receiver) = mpsc::channel(WAITING);
         (Self { queue, metrics }, receiver)
