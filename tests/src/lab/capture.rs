@@ -71,7 +71,7 @@ impl Capture {
         let mut frames = Vec::new();
         for file in self.files()? {
             let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            frames.extend(parse(&bytes).filter(|frame| frame.at >= since));
+            frames.extend(parse(&bytes, since));
         }
         frames.sort_by_key(|frame| frame.at);
         Ok(frames)
@@ -113,20 +113,21 @@ impl Drop for Capture {
 /// The head of a capture file: microseconds, little endian, version 2.4, frames of at most 512 bytes, Ethernet.
 const HEADER: [u8; 24] = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0];
 
-/// The frames of a capture file that is perhaps still being written: an incomplete last one is left out.
-fn parse(file: &[u8]) -> impl Iterator<Item = Frame> {
+/// The frames since a moment of a capture file that is perhaps still being written: an incomplete last one is left out.
+fn parse(file: &[u8], since: SystemTime) -> impl Iterator<Item = Frame> {
     let mut rest = file.get(HEADER.len()..).unwrap_or_default();
-    std::iter::from_fn(move || {
+    let all = std::iter::from_fn(move || {
         let field = |index: usize| {
             let bytes = rest.get(index * 4..index * 4 + 4)?;
             Some(u32::from_le_bytes(bytes.try_into().ok()?))
         };
         let (seconds, micros, length) = (field(0)?, field(1)?, usize::try_from(field(2)?).ok()?);
-        let bytes = rest.get(16..16 + length)?.to_vec();
+        let bytes = rest.get(16..16 + length)?;
         rest = rest.get(16 + length..)?;
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()) + Duration::from_micros(micros.into());
-        Some(Frame { at, bytes })
-    })
+        Some((at, bytes))
+    });
+    all.filter(move |(at, _)| *at >= since).map(|(at, bytes)| Frame { at, bytes: bytes.to_vec() })
 }
 
 #[cfg(test)]
@@ -142,9 +143,10 @@ mod tests {
         file.extend([1, 2, 3]);
         let complete = file.len();
         file.extend([0; 18]);
-        let frames: Vec<Frame> = parse(&file).take(1).collect();
+        let frames: Vec<Frame> = parse(&file, SystemTime::UNIX_EPOCH).take(1).collect();
         assert_eq!(frames[0].bytes, [1, 2, 3]);
         assert_eq!(frames[0].at, SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
-        assert_eq!(parse(&file[..complete + 10]).count(), 1);
+        assert_eq!(parse(&file[..complete + 10], SystemTime::UNIX_EPOCH).count(), 1);
+        assert_eq!(parse(&file, frames[0].at + Duration::from_micros(1)).count(), 0);
     }
 }

@@ -135,7 +135,12 @@ impl Deref for Act<'_> {
 impl Act<'_> {
     /// The frames of the LAN since the test began, as far as they are written.
     pub fn frames(&self) -> Result<Vec<Frame>> {
-        self.made.frames.frames(self.since)
+        self.frames_since(self.since)
+    }
+
+    /// The same since a later moment.
+    pub fn frames_since(&self, since: SystemTime) -> Result<Vec<Frame>> {
+        self.made.frames.frames(since)
     }
 }
 

@@ -2,7 +2,7 @@
 //! connect over and over, a newcomer that asks the wire, and the neighbour tables of the LAN client and the router.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use herald_core::address::Vip;
@@ -33,8 +33,13 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// Lets them begin, and waits until each client has been answered.
-    pub async fn seated(lab: &Lab, vip: Vip, port: u16) -> Result<Self> {
+    /// Lets them begin, and waits until each client has been answered, and the newcomer by `frames` of the switch.
+    pub async fn seated(
+        lab: &Lab,
+        vip: Vip,
+        port: u16,
+        frames: impl Fn(SystemTime) -> Result<Vec<Frame>>,
+    ) -> Result<Self> {
         let to = SocketAddr::new(vip.address(), port);
         let mut tables = Vec::new();
         for host in [LAN_CLIENT, ROUTER] {
@@ -49,7 +54,13 @@ impl Audience {
             Ok(Seen::when(answered.iter().all(|one| *one), (), answered))
         })
         .await?;
-        Ok(Self { vip, traffic, newcomer: Newcomer::start(lab, vip.address())?, tables })
+        let newcomer = Newcomer::start(lab, vip.address())?;
+        eventually(SOON, &format!("a newcomer is told who has {vip}"), async || {
+            let seen = newcomer.seen(&frames(newcomer.since())?);
+            Ok(Seen::when(seen.attempts.iter().any(|attempt| attempt.answer.is_ok()), (), seen.failures()))
+        })
+        .await?;
+        Ok(Self { vip, traffic, newcomer, tables })
     }
 
     /// What the newcomer has seen so far.

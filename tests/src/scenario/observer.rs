@@ -226,6 +226,11 @@ impl Newcomer {
         Ok(Self { address, since: now(), asking })
     }
 
+    /// When it began.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
     /// What it has seen so far, by the frames of the switch.
     pub fn seen(&self, frames: &[Frame]) -> Observed {
         let Questions(attempts) = questions(frames, self.address, self.since, HURRY);

@@ -30,7 +30,7 @@ pub(crate) async fn scene(family: Family, play: impl AsyncFnOnce(&mut Scene<'_>)
             .await?
             .play(async |stage| {
                 let served = Served::on(stage, family).await?;
-                let audience = Audience::seated(act, served.vip, 80).await?;
+                let audience = Audience::seated(act, served.vip, 80, |since| act.frames_since(since)).await?;
                 let trial = Trial::begin(act, [served.vip])?;
                 let mut scene = Scene { act, stage: stage.clone(), served, trial, audience };
                 play(&mut scene).await?;

@@ -71,7 +71,7 @@ async fn watched(
     let stage = Stage::set(lab, name).await?;
     let served = Served::on(&stage, Family::V4).await?;
     let capture = lab.capture().await?;
-    let audience = Audience::seated(lab, served.vip, 80).await?;
+    let audience = Audience::seated(lab, served.vip, 80, |since| capture.frames(since)).await?;
     let mut trial = Trial::begin(lab, [served.vip])?;
     play(&stage, &served, &mut trial).await?;
     let review = audience.leave(|| capture.frames(trial.start())).await?;

@@ -10,7 +10,7 @@ use herald_api::keys::EXCLUDE_NODE_LABEL;
 use herald_core::address::Vip;
 use herald_core::mac::MacAddr;
 use herald_tests::invariants::Record;
-use herald_tests::lab::{Frame, Lab, Seen, eventually};
+use herald_tests::lab::{Capture, Frame, Lab, Seen, eventually};
 use herald_tests::scenario::calm::{calm, node_back, speakers_ready};
 use herald_tests::scenario::wire::asserted;
 use herald_tests::scenario::{Audience, Caller, Range, Server, Stage, service};
@@ -75,8 +75,8 @@ impl<'lab> Ground<'lab> {
     }
 
     /// Clients watch it from now on.
-    pub(super) async fn audience(&self) -> Result<Audience> {
-        Audience::seated(self.lab, self.watched()?, 80).await
+    pub(super) async fn audience(&self, capture: &Capture) -> Result<Audience> {
+        Audience::seated(self.lab, self.watched()?, 80, |since| capture.frames(since)).await
     }
 
     /// The node that announces what is watched, by the ledger.

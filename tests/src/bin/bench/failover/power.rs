@@ -57,7 +57,7 @@ async fn loss(ground: &Ground<'_>, alone: bool) -> Result<Loss> {
     let victim = ground.announcer().await?;
     let (mac, vips) = (ground.mac(&victim)?, ground.announced_by(&victim).await?);
     let capture = lab.capture().await?;
-    let audience = ground.audience().await?;
+    let audience = ground.audience(&capture).await?;
     let mut trial = Trial::begin(lab, [ground.watched()?])?;
     if alone {
         lab.stop_api_server().await?;

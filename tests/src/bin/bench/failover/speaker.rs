@@ -32,7 +32,7 @@ pub(crate) async fn killed(ground: &Ground<'_>, progress: Progress, runs: u32) -
 async fn kill(ground: &Ground<'_>) -> Result<(f64, f64)> {
     let (lab, victim, vip) = (ground.lab, ground.announcer().await?, ground.watched()?);
     let capture = lab.capture().await?;
-    let audience = ground.audience().await?;
+    let audience = ground.audience(&capture).await?;
     let mut trial = Trial::begin(lab, [vip])?;
     let since = trial.start() + trial.elapsed();
     trial.broken(&victim, Breakage::Speaker, Duration::ZERO, BOUND);

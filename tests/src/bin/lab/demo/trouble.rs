@@ -60,7 +60,7 @@ async fn power(lab: &Lab, vip: Vip) -> Result<Chapter> {
         "\n{owner} announces {vip}. Two clients connect to it 50 times a second each; {owner} loses power ..."
     ));
     let capture = lab.capture().await?;
-    let audience = Audience::seated(lab, vip, 80).await?;
+    let audience = Audience::seated(lab, vip, 80, |since| capture.frames(since)).await?;
     let since = capture.frames(std::time::SystemTime::UNIX_EPOCH)?.last().context("no frames")?.at;
     lab.power_off(&owner).await?;
     let heir = moved(lab, vip, &owner).await?;
