@@ -4,7 +4,7 @@
 //! What a member makes of each message and silence is proven in virtual time, in `herald_core`; here it is the way there and
 //! back: sockets, the kernel's refusals and answers, clocks, a thread that stands still.
 //!
-//! Needs root, `iproute2`, `nftables`, `iputils-ping` and `python3-scapy`.
+//! Needs root, `iproute2`, `nftables`, `iputils-ping`, `faketime` and `python3-scapy`.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,6 +13,7 @@ mod support;
 mod speaker;
 
 mod beats;
+mod clocks;
 mod deaths;
 mod hostile;
 mod processes;

@@ -20,22 +20,29 @@ use std::time::Duration;
 /// Set in the process that is the first node's speaker, to the number of the node that has the address.
 const BE_A_SPEAKER: &str = "HERALD_TEST_SPEAKER";
 
-const NODES: usize = 3;
+/// What the process prints at its end, before the number of its suspicions.
+const SUSPICIONS: &str = "suspicions: ";
+
+pub(crate) const NODES: usize = 3;
 
 /// A site whose first node's speaker is a process of its own.
-struct Stage {
-    site: Site,
+pub(crate) struct Stage {
+    pub(crate) site: Site,
     process: Running,
 }
 
 impl Stage {
     /// With the address at that node. `test` is the name of the calling test, which is run by the process too.
     fn new(test: &str, owner: usize) -> Self {
+        Self::with(test, owner, Command::new(std::env::current_exe().expect("this program")))
+    }
+
+    /// As [`Stage::new`], with a command that runs this program.
+    pub(crate) fn with(test: &str, owner: usize, mut command: Command) -> Self {
         let mut site = Site::new(NODES, Family::V4);
         site.kill(0);
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(["--exact", test, "--nocapture", "--test-threads", "1"]);
-        command.env(BE_A_SPEAKER, owner.to_string()).stdin(Stdio::piped()).stdout(Stdio::null());
+        command.env(BE_A_SPEAKER, owner.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let process = site.hosts[0].namespace.start(&mut command);
         site.publish(&[(VIP, owner)]);
         site.station.expect("the first announcement", |frame| announces(frame, VIP));
@@ -45,32 +52,43 @@ impl Stage {
         Self { site, process }
     }
 
+    /// Ends the process in order, and returns how often it has suspected another node.
+    pub(crate) fn suspicions(mut self) -> u64 {
+        drop(self.process.0.stdin.take());
+        let mut said = String::new();
+        let output = self.process.0.stdout.as_mut().expect("a piped output");
+        output.read_to_string(&mut said).expect("what the process said");
+        let line = said.lines().find_map(|line| line.strip_prefix(SUSPICIONS));
+        line.unwrap_or_else(|| panic!("no word of suspicions: {said}")).parse().expect("a number")
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.0.id().cast_signed());
         kill(pid, signal).expect("a process to stop and to continue");
     }
 
     /// Lets a client ask every 20 ms, and returns all frames of a span of time.
-    fn ask_for(&mut self, span: Duration) -> Vec<Value> {
+    pub(crate) fn ask_for(&mut self, span: Duration) -> Vec<Value> {
         let question = question(&self.site.client.mac, "192.0.2.50", VIP);
         self.site.station.flood(&question, 50, span.as_secs_f64());
         self.site.station.until_within(span * 2, "the end of the questions", |frame| frame["flooded"].is_u64())
     }
 
-    fn asserted_by<'f>(&self, frames: &'f [Value], node: usize) -> Vec<&'f Value> {
+    pub(crate) fn asserted_by<'f>(&self, frames: &'f [Value], node: usize) -> Vec<&'f Value> {
         let mac = self.site.hosts[node].mac.as_str();
         frames.iter().filter(|frame| frame["arp"]["spa"] == VIP && frame["src"] == mac).collect()
     }
 }
 
 /// Runs as the first node's speaker, until its standard input ends, if that is what this process is for.
-fn be_a_speaker() -> bool {
+pub(crate) fn be_a_speaker() -> bool {
     let Ok(owner) = std::env::var(BE_A_SPEAKER) else { return false };
     let owner = owner.parse().expect("the number of a node");
     let here = crate::support::namespace::Namespace::own();
     let speaker = Speaker::start(&here, name(0).as_str(), u64::from(std::process::id()), Config::default(), keyring());
     speaker.outlook.send_replace(Arc::new(outlook(Family::V4, NODES, &[(VIP, owner)])));
     std::io::stdin().read_to_end(&mut Vec::new()).expect("an input that ends with the test");
+    println!("\n{SUSPICIONS}{}", speaker.counter("verdicts_total{verdict=\"suspected\"}"));
     true
 }
 
