@@ -143,6 +143,8 @@ pub mod reason {
     pub const LATE: &str = "Late";
     /// `Degraded`, True: two speakers run under the name of this node.
     pub const DUPLICATE_NAME: &str = "DuplicateName";
+    /// `Degraded`, True: an interface of another node has the MAC address of one of this node's.
+    pub const DUPLICATE_MAC: &str = "DuplicateMac";
     /// `Degraded`, True: the Secret with the keys of heartbeats is missing or can't be read.
     pub const HEARTBEAT_KEY_UNREADABLE: &str = "HeartbeatKeyUnreadable";
     /// `Degraded`, True: a node refuses this one's heartbeats although its speaker lives: a firewall.

@@ -79,6 +79,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         interfaces,
         heartbeat_port: *heartbeat_port,
         drain_timeout: *drain_timeout,
+        namespace: namespace.clone(),
         intake: Intake::new(&client, server, namespace),
         state_file: StateFile::new(state_file.0.clone(), node.clone()),
         links: watched.links.clone(),

@@ -48,6 +48,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Parts {
     /// This node.
     pub node: NodeName,
+    /// The namespace that Herald runs in.
+    pub namespace: String,
     /// Which of its interfaces are used.
     pub interfaces: InterfaceChoice,
     /// The UDP port of heartbeats.

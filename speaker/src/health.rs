@@ -8,8 +8,9 @@ use crate::kube_proxy;
 use crate::report::speaker::Health;
 use crate::situation::Situation;
 use herald_api::keys::{HEARTBEAT_SECRET, reason};
-use herald_core::link::Links;
+use herald_core::link::{Link, Links};
 use herald_core::names::NodeName;
+use herald_core::ownership::{Segment, View};
 
 /// What is known of the node and its speaker.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +29,27 @@ pub struct Signs<'a> {
     pub steering: Option<&'a str>,
     /// What kube-proxy says.
     pub kube_proxy: kube_proxy::Health,
-    /// The Secret with the keys; `None`: it is not there.
-    pub keys: Option<&'a KeyRecord>,
+    /// The namespace that the Secret with the keys belongs into.
+    pub namespace: &'a str,
+    /// That Secret.
+    pub keys: Keys<'a>,
+    /// The other nodes.
+    pub view: &'a View,
     /// What the member says.
     pub situation: &'a Situation,
+}
+
+/// The Secret with the keys of heartbeats.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys<'a> {
+    /// The API server has not said whether it is there.
+    Unknown,
+    /// The API server refuses to say, for this reason.
+    Refused(&'a str),
+    /// It is not there.
+    Missing,
+    /// It holds this.
+    There(&'a KeyRecord),
 }
 
 impl Signs<'_> {
@@ -58,7 +76,8 @@ impl Signs<'_> {
             .or_else(|| self.no_kube_proxy())
             .or_else(|| self.situation.hindrance(self.links).map(|why| (reason::PACKET_SOCKET_FAILED, why.to_owned())))
             .or_else(|| self.no_key())
-            .or_else(|| self.duplicate())
+            .or_else(|| self.duplicate_name())
+            .or_else(|| self.duplicate_mac())
             .or_else(|| self.refused())
             .or_else(|| self.isolated())
             .or_else(|| self.late())
@@ -89,17 +108,20 @@ impl Signs<'_> {
     }
 
     fn no_key(&self) -> Option<(&'static str, String)> {
+        let namespace = self.namespace;
         let message = match self.keys {
-            None => format!(
-                "there is no Secret {HEARTBEAT_SECRET} in --namespace: start the controller, which makes it; until then no \
-                 other node hears this one"
+            Keys::Unknown => return None,
+            Keys::Refused(why) => why.to_owned(),
+            Keys::Missing => format!(
+                "there is no Secret {HEARTBEAT_SECRET} in namespace {namespace} (--namespace): start the controller there, \
+                 which makes it; speakers that have no key don't hear each other"
             ),
-            Some(record) => record.garbled.first()?.to_string(),
+            Keys::There(record) => record.garbled.first()?.to_string(),
         };
         Some((reason::HEARTBEAT_KEY_UNREADABLE, message))
     }
 
-    fn duplicate(&self) -> Option<(&'static str, String)> {
+    fn duplicate_name(&self) -> Option<(&'static str, String)> {
         let name = self.situation.duplicates().next()?;
         let message = if name == self.node {
             format!("another speaker says that it is {name}: give every node its own name (--node-name, NODE_NAME)")
@@ -107,6 +129,23 @@ impl Signs<'_> {
             format!("two speakers say that they are {name}: give every node its own name (--node-name, NODE_NAME)")
         };
         Some((reason::DUPLICATE_NAME, message))
+    }
+
+    /// On one network, two interfaces with one MAC address take each other's frames. Networks that have nothing to do with
+    /// each other may use one twice.
+    fn duplicate_mac(&self) -> Option<(&'static str, String)> {
+        let others = self.view.nodes.iter().filter(|(name, node)| *name != self.node && node.speaker);
+        let theirs = others.flat_map(|(name, node)| node.segments.iter().map(move |segment| (name, segment)));
+        let (link, name, segment) = theirs.into_iter().find_map(|(name, segment)| {
+            let twin = self.links.values().find(|link| segment.mac == Some(link.mac) && is_near(link, segment))?;
+            Some((twin, name, segment))
+        })?;
+        let message = format!(
+            "{} of this node and {} of {name} have the same MAC address {}: give one of them another, for neither gets all \
+             its frames",
+            link.name, segment.interface, link.mac
+        );
+        Some((reason::DUPLICATE_MAC, message))
     }
 
     fn refused(&self) -> Option<(&'static str, String)> {
@@ -138,83 +177,10 @@ impl Signs<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::member::{Event, Task};
-    use crate::situation::Moment;
-    use herald_api::convert::heartbeat::HeartbeatKeys;
-    use herald_core::link::Link;
-    use herald_core::member;
-    use herald_core::names::IfIndex;
-    use jiff::Timestamp;
-    use std::collections::BTreeSet;
-    use std::time::Instant;
-
-    const LINK: IfIndex = IfIndex(2);
-
-    fn links() -> Links {
-        let link = Link {
-            index: LINK,
-            name: "eth0".into(),
-            mac: "52:54:00:00:00:01".parse().unwrap(),
-            carrier: true,
-            addresses: BTreeSet::new(),
-            link_local: None,
-            gateways: BTreeSet::new(),
-        };
-        Links::from([(LINK, link)])
-    }
-
-    /// The reasons of `Ready` and `Degraded` after these events.
-    fn reasons(change: impl FnOnce(&mut Signs<'_>), events: &[Event]) -> (Option<&'static str>, Option<&'static str>) {
-        #[expect(clippy::disallowed_methods, reason = "some instant is needed to count from")]
-        let now = Moment { instant: Instant::now(), timestamp: Timestamp::UNIX_EPOCH };
-        let (node, links, keys) = ("a".into(), links(), HeartbeatKeys::default());
-        let mut situation = Situation::default();
-        for event in events {
-            situation.note(event.clone(), now);
-        }
-        let mut signs = Signs {
-            node: &node,
-            leaving: false,
-            stopped: false,
-            interfaces: "*",
-            links: &links,
-            steering: None,
-            kube_proxy: kube_proxy::Health::Unknown,
-            keys: Some(&keys),
-            situation: &situation,
-        };
-        change(&mut signs);
-        let health = signs.health();
-        assert_eq!(signs.is_able(), health.unable.is_none() || signs.stopped);
-        (health.unable.map(|(reason, _)| reason), health.degraded.map(|(reason, _)| reason))
-    }
-
-    #[test]
-    fn a_node_whose_kube_proxy_or_kernel_says_no_is_neither_able_nor_well() {
-        let unwell = kube_proxy::Health::Unwell(503);
-        let said = reasons(|signs| signs.kube_proxy = unwell, &[]);
-        assert_eq!(said, (Some("KubeProxyUnhealthy"), Some("KubeProxyUnhealthy")));
-        let said = reasons(|signs| signs.steering = Some("no nf_tables"), &[]);
-        assert_eq!(said, (Some("SteeringFailed"), Some("SteeringFailed")));
-        assert_eq!(reasons(|signs| signs.stopped = true, &[]), (Some("Stopped"), None));
-        assert_eq!(reasons(|_| (), &[]), (None, None));
-    }
-
-    #[test]
-    fn what_the_member_says_degrades_the_node_and_the_worst_comes_first() {
-        let of = |event: member::Event| Event::Member(event);
-        let late = || of(member::Event::Degraded { link: LINK, degraded: true });
-        let refusing = || of(member::Event::Refusing { link: LINK, node: "b".into(), refuses: true });
-        let duplicate = || of(member::Event::DuplicateName { node: "a".into() });
-        let hindered =
-            || Event::Hindered { link: LINK, task: Task::Frames, hindrance: Some("no packet socket".to_owned()) };
-        assert_eq!(reasons(|_| (), &[late()]).1, Some("Late"));
-        assert_eq!(reasons(|_| (), &[late(), refusing()]).1, Some("HeartbeatsRefused"));
-        assert_eq!(reasons(|_| (), &[late(), refusing(), duplicate()]).1, Some("DuplicateName"));
-        assert_eq!(reasons(|signs| signs.keys = None, &[late(), duplicate()]).1, Some("HeartbeatKeyUnreadable"));
-        assert_eq!(reasons(|signs| signs.keys = None, &[hindered()]).1, Some("PacketSocketFailed"));
-    }
+/// Whether both are on one network, as far as their subnets tell.
+fn is_near(link: &Link, segment: &Segment) -> bool {
+    segment.subnets.iter().any(|subnet| link.addresses.iter().any(|address| address.trunc() == *subnet))
 }
+
+#[cfg(test)]
+mod tests;

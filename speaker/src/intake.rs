@@ -174,6 +174,11 @@ impl Intake {
         self.troubles.away_since()
     }
 
+    /// Why the API server refuses to show a kind of object; `None` while it does not.
+    pub fn refusal(&self, kind: Kind) -> Option<&str> {
+        self.troubles.refused.get(&kind).map(String::as_str)
+    }
+
     /// Asks the API server whether it is there: something happened that it should have told us about.
     pub fn doubt(&mut self) {
         self.troubles.doubt();
@@ -198,7 +203,7 @@ impl Intake {
 
     fn take(&mut self, change: Option<Change>) {
         match change {
-            Some(Change::Trouble(kind, error)) => self.troubles.report(kind, &error),
+            Some(Change::Trouble(kind, error)) => self.news.standing |= self.troubles.report(kind, &error),
             Some(change) => {
                 if change.is_answer() {
                     self.troubles.well(change.kind());

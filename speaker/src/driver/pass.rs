@@ -1,8 +1,8 @@
 //! One pass: from what has changed to rules, outlook and reports.
 
 use super::{Driver, FULL_PASS, Timers, clock};
-use crate::health::Signs;
-use crate::intake::News;
+use crate::health::{Keys, Signs};
+use crate::intake::{Kind, News};
 use crate::picture::Myself;
 use crate::probes;
 use crate::report::speaker::Health;
@@ -154,12 +154,24 @@ impl Driver {
             links: &self.links,
             steering: self.parts.guard.failure(),
             kube_proxy: self.kube_proxy,
-            keys: Settings::secret(world),
+            namespace: &self.parts.namespace,
+            keys: self.keys(),
+            view: &self.picture.outlook.view,
             situation: &self.situation,
         };
         let garbled = Settings::secret(world).map_or(0, |record| record.garbled.len());
         self.parts.metrics.health(signs.is_able(), garbled);
         signs.health()
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        let world = self.parts.intake.world();
+        match (Settings::secret(world), self.parts.intake.refusal(Kind::Secret)) {
+            (Some(record), _) => Keys::There(record),
+            (None, Some(why)) => Keys::Refused(why),
+            (None, None) if world.keys.is_listed() => Keys::Missing,
+            (None, None) => Keys::Unknown,
+        }
     }
 
     /// Has everything looked at that may be worth a report.

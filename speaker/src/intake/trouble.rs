@@ -7,6 +7,7 @@
 use super::Kind;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use herald_api::keys::HEARTBEAT_SECRET;
 use kube::Client;
 use kube::runtime::watcher;
 use std::collections::BTreeMap;
@@ -47,18 +48,20 @@ impl Troubles {
         self.away.as_ref().map(|away| away.since)
     }
 
-    /// Takes in a failure of a watch.
-    pub(super) fn report(&mut self, kind: Kind, error: &watcher::Error) {
-        match Nature::of(error) {
+    /// Takes in a failure of a watch, and says whether something else is refused than before.
+    pub(super) fn report(&mut self, kind: Kind, error: &watcher::Error) -> bool {
+        match Nature::of(kind, error) {
             Nature::Expired => tracing::debug!(%kind, %error, "watch starts over"),
             Nature::Refused(sentence) => {
                 if self.refused.get(&kind) != Some(&sentence) {
                     tracing::error!(%kind, "{sentence}");
                     self.refused.insert(kind, sentence);
+                    return true;
                 }
             }
             Nature::Away(why) => self.away(&why),
         }
+        false
     }
 
     /// Takes in that a watch works.
@@ -143,7 +146,7 @@ enum Nature {
 }
 
 impl Nature {
-    fn of(error: &watcher::Error) -> Self {
+    fn of(kind: Kind, error: &watcher::Error) -> Self {
         use kube::Error::Api;
         use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
         let (InitialListFailed(Api(status))
@@ -156,6 +159,11 @@ impl Nature {
         match status.code {
             410 => Self::Expired,
             401 => Self::Refused(format!("the API server does not accept our credentials: {}", status.message)),
+            403 if kind == Kind::Secret => Self::Refused(format!(
+                "the speaker may not read Secret {HEARTBEAT_SECRET}: correct --namespace (HERALD_NAMESPACE), or apply its Role \
+                 there (deploy/speaker.yaml): {}",
+                status.message
+            )),
             403 => Self::Refused(format!(
                 "the speaker's ClusterRole lacks list and watch on a resource: {}",
                 status.message
@@ -195,12 +203,19 @@ mod tests {
 
     #[test]
     fn what_only_an_administrator_can_change_is_told_from_what_passes() {
-        assert_eq!(Nature::of(&api(410, "too old")), Nature::Expired);
-        assert_eq!(Nature::of(&api(503, "starting")), Nature::Away("starting".to_owned()));
-        for (code, expected) in [(401, "credentials"), (403, "ClusterRole lacks"), (404, "CustomResourceDefinitions")] {
-            match Nature::of(&api(code, "no")) {
-                Nature::Refused(sentence) => assert!(sentence.contains(expected), "{code}: {sentence}"),
-                other => panic!("{code}: {other:?}"),
+        let of = |kind, code, message| Nature::of(kind, &api(code, message));
+        assert_eq!(of(Kind::Node, 410, "too old"), Nature::Expired);
+        assert_eq!(of(Kind::Node, 503, "starting"), Nature::Away("starting".to_owned()));
+        let cases = [
+            (Kind::Node, 401, "credentials"),
+            (Kind::Node, 403, "ClusterRole lacks"),
+            (Kind::Secret, 403, "--namespace"),
+            (Kind::Speaker, 404, "CustomResourceDefinitions"),
+        ];
+        for (kind, code, expected) in cases {
+            match of(kind, code, "no") {
+                Nature::Refused(sentence) => assert!(sentence.contains(expected), "{kind} {code}: {sentence}"),
+                other => panic!("{kind} {code}: {other:?}"),
             }
         }
     }
