@@ -75,6 +75,9 @@ pub struct Member {
     outlook: Arc<Outlook>,
     /// The outlook's, with this node's interfaces as they are.
     view: View,
+    /// This node's interfaces as they are.
+    interfaces: Links,
+    /// The same without gateways that are other nodes.
     links: Links,
     hood: Neighbourhood,
     claims: Claims,
@@ -115,6 +118,7 @@ impl Member {
             config,
             outlook: Arc::default(),
             view: View::default(),
+            interfaces: Links::new(),
             links: Links::new(),
             hood: Neighbourhood::default(),
             claims: Claims::default(),
@@ -140,6 +144,7 @@ impl Member {
 
     /// Takes note of what the API server and this node say. Only what differs is looked at.
     pub fn set_outlook(&mut self, outlook: Arc<Outlook>, now: Instant) {
+        self.be_awake(now);
         let before = std::mem::replace(&mut self.outlook, outlook);
         if !Arc::ptr_eq(&before.view, &self.outlook.view) && before.view != self.outlook.view {
             self.set_view(now);
@@ -181,7 +186,12 @@ impl Member {
     fn set_view(&mut self, now: Instant) {
         let before = std::mem::replace(&mut self.view, View::clone(&self.outlook.view));
         if let Some(node) = self.view.nodes.get_mut(&self.config.node) {
-            node.segments = self.links.values().map(Segment::from).collect();
+            node.segments = self.interfaces.values().map(Segment::from).collect();
+        }
+        let links = neighbourhood::without_peers(&self.interfaces, &self.view, &self.config.node);
+        if self.links != links {
+            self.links = links;
+            self.announcer.set_links(&self.links, now);
         }
         self.hood.set(&self.config, &self.links, &self.view, now);
         self.announcer.set_members(self.hood.macs());
@@ -200,10 +210,10 @@ impl Member {
 
     /// Takes note of the node's interfaces.
     pub fn set_links(&mut self, links: &Links, now: Instant) {
+        self.be_awake(now);
         let had = |index: &IfIndex| self.links.get(index).is_some_and(|link| link.carrier);
         let returned = links.iter().any(|(index, link)| link.carrier && !had(index));
-        self.links.clone_from(links);
-        self.announcer.set_links(links, now);
+        self.interfaces.clone_from(links);
         self.set_view(now);
         if returned && self.begun {
             self.begin_grace(now);
@@ -220,6 +230,7 @@ impl Member {
 
     /// Announces everything on an interface again: its neighbours should relearn where it is.
     pub fn handle_relearn(&mut self, link: IfIndex, now: Instant) {
+        self.be_awake(now);
         self.announcer.handle_relearn(link, now);
         self.finish(now);
     }
@@ -259,11 +270,7 @@ impl Member {
 
     /// Takes an ARP message or a neighbour's. `received` is when the kernel got it.
     pub fn handle_frame(&mut self, link: IfIndex, heard: &Heard, received: Instant, now: Instant) -> Verdict {
-        // Whoever has slept looks first whether it still has what it is asked for.
-        let is_late = |due| now.saturating_duration_since(due) > LATE;
-        if self.woke.is_some() || self.next_deadline(now).is_some_and(is_late) {
-            self.handle_timeout(now);
-        }
+        self.be_awake(now);
         if now.saturating_duration_since(received) > STALE {
             return Verdict::Stale;
         }
@@ -310,6 +317,14 @@ impl Member {
         self.announcer.handle_timeout(now);
         self.inquire(now);
         self.work(now);
+    }
+
+    /// Whoever has slept looks first whether it still has what it is asked for, or would announce again.
+    fn be_awake(&mut self, now: Instant) {
+        let is_late = |due| now.saturating_duration_since(due) > LATE;
+        if self.woke.is_some() || self.next_deadline(now).is_some_and(is_late) {
+            self.handle_timeout(now);
+        }
     }
 
     /// When [`Member::handle_timeout`] must be called next, unless something else happens before.

@@ -179,8 +179,9 @@ impl Neighbourhood {
     /// alive, and one whose kernel answers anywhere still forwards.
     pub(super) fn standing(&self, node: &NodeName, links: &BTreeSet<IfIndex>) -> Standing {
         let rank = |standing: &Standing| match standing {
-            Standing::Alive(_) => 6,
-            Standing::Suspected => 5,
+            Standing::Alive(state) if !state.cut_off => 7,
+            Standing::Suspected => 6,
+            Standing::Alive(_) => 5,
             Standing::Left => 4,
             Standing::Starved { .. } => 3,
             Standing::Gone { .. } => 2,
@@ -240,6 +241,19 @@ impl Neighbourhood {
     pub(super) fn set_profile(&mut self, profile: Profile, now: Instant) {
         self.segments.values_mut().for_each(|segment| segment.detector.set_profile(profile, now));
     }
+}
+
+/// The interfaces without the gateways that are other nodes: routes to pods may lead by way of those, and what they answer
+/// is no proxy's word and bears no witness of its own.
+pub(super) fn without_peers(interfaces: &Links, view: &View, me: &NodeName) -> Links {
+    let others = view.nodes.iter().filter(|(name, _)| *name != me);
+    let addresses: BTreeSet<IpAddr> =
+        others.flat_map(|(_, node)| &node.segments).flat_map(|segment| segment.addresses.iter().copied()).collect();
+    let mut links = interfaces.clone();
+    for link in links.values_mut() {
+        link.gateways.retain(|gateway| !addresses.contains(gateway));
+    }
+    links
 }
 
 /// A life of its own for each interface: a message recorded on one segment is worthless on another.

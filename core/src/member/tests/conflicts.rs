@@ -131,3 +131,39 @@ fn a_wrong_answer_makes_the_owner_announce_again() {
     assert!(site.announcements(vip(VIP)).len() > 3, "{:?}", site.announcements(vip(VIP)));
     assert_eq!(site.holder(vip(VIP)), holder);
 }
+
+#[test]
+fn a_node_by_way_of_which_pods_are_reached_is_no_gateway_and_its_answers_count() {
+    let mut site = Site::settled(3, true, &[vip(VIP)]);
+    let holder = site.holder(vip(VIP));
+    site.route_by_way_of_each_other();
+    site.pass(35_000);
+    let verified = |(_, event): &(u64, Event)| match event {
+        Event::Verified { answer, right, .. } => Some((*answer, *right)),
+        _ => None,
+    };
+    let seen: Vec<_> = site.machines.values().flat_map(|machine| machine.events.iter().filter_map(verified)).collect();
+    assert_eq!(seen, [(Some(mac(holder)), true)]);
+    // Another load balancer on one of them is found too.
+    let other = (1..=3).find(|number| *number != holder).unwrap();
+    let second = vip(VIP + 1);
+    site.foreign.insert(second, mac(other));
+    site.tell(|outlook| {
+        let subject = crate::ownership::Subject { preferred: Some(name(holder)), ..super::site::subject(second) };
+        outlook.subjects.insert(second, Arc::new(subject));
+    });
+    site.pass(3_000);
+    assert_eq!(site.state(holder, second).conflict.and_then(|conflict| conflict.node), Some(name(other)));
+}
+
+#[test]
+fn nodes_that_route_by_way_of_each_other_bear_no_witness_as_gateways() {
+    let mut site = Site::settled(3, false, &[vip(VIP)]);
+    site.route_by_way_of_each_other();
+    site.pass(5_000);
+    for number in 1..=3 {
+        let now = site.now;
+        let witness = site.member(number).hood.segments[&super::site::ETH0].detector.witness(now);
+        assert_eq!(witness.gateway, crate::liveness::Gateway::Unknown, "node-{number}");
+    }
+}

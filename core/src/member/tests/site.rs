@@ -224,6 +224,19 @@ impl Site {
         }
     }
 
+    /// Gives every node routes to pods by way of the other nodes, as CNIs without an overlay do.
+    pub(super) fn route_by_way_of_each_other(&mut self) {
+        let now = self.now;
+        let everybody: Vec<u8> = self.machines.keys().copied().collect();
+        for number in &everybody {
+            let machine = self.machines.get_mut(number).unwrap();
+            let others = everybody.iter().filter(|other| *other != number);
+            machine.links.get_mut(&ETH0).unwrap().gateways.extend(others.map(|other| address(*other)));
+            machine.member.as_mut().unwrap().set_links(&machine.links, now);
+            self.drain(*number);
+        }
+    }
+
     pub(super) fn carrier(&mut self, number: u8, carrier: bool) {
         let now = self.now;
         let machine = self.machines.get_mut(&number).unwrap();
