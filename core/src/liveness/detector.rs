@@ -177,9 +177,10 @@ impl Detector {
         self.tell_state(now);
     }
 
-    /// What this node says of itself. Peers are told at once, three times.
+    /// What this node says of itself, but for what the detector knows best. Peers are told at once, three times.
     pub fn set_state(&mut self, state: State, now: Instant) {
-        let state = State { degraded: self.voice.state.degraded, ..state };
+        let State { degraded, cut_off, .. } = self.voice.state;
+        let state = State { degraded, cut_off, ..state };
         if self.voice.state != state {
             self.voice.state = state;
             self.tell_state(now);
@@ -229,11 +230,15 @@ impl Detector {
 
     /// Shows its state to everybody, now and with the next beats.
     pub(super) fn tell_state(&mut self, now: Instant) {
+        self.show_state(now);
+        self.go_on(now);
+    }
+
+    pub(super) fn show_state(&mut self, now: Instant) {
         for record in self.records.values_mut() {
             record.owed = TIMES;
         }
         self.pay(now);
-        self.go_on(now);
     }
 
     /// Greets those to whom something is owed at once.

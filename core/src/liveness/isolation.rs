@@ -106,12 +106,18 @@ impl Detector {
         [Some(self.doubts_from()), Some(passive_from)].into_iter().flatten().filter(|at| *at > now).chain(asked).min()
     }
 
-    /// Reports when what speaks for this node is no longer what it was.
+    /// Reports when what speaks for this node is no longer what it was. One that hears nobody may still be heard: others
+    /// must know that it is silent, unless it was only late and hears them in a moment.
     pub(super) fn bear_witness(&mut self, now: Instant) {
         let witness = self.witness(now);
         if self.witness != witness {
             self.witness = witness;
             self.out.push(Effect::Witness);
+        }
+        let cut_off = witness.passive && (self.clouded_until.is_none() || self.voice.state.cut_off);
+        if self.voice.state.cut_off != cut_off {
+            self.voice.state.cut_off = cut_off;
+            self.show_state(now);
         }
     }
 

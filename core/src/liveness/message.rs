@@ -35,7 +35,7 @@ pub struct Echo {
 
 /// What the sender says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts, one bit each on the wire")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one bit each on the wire")]
 pub struct State {
     /// It can serve: its ledger is read, its sockets are open, its rules are in the kernel, kube-proxy is well.
     pub able: bool,
@@ -45,6 +45,8 @@ pub struct State {
     pub left: bool,
     /// It was late itself, and judges nobody for a while.
     pub degraded: bool,
+    /// It hears neither most of the others nor the gateway on this segment, and announces nothing there.
+    pub cut_off: bool,
 }
 
 /// A message. Whatever it carries, it is a sign of life.

@@ -91,7 +91,7 @@ fn peer(number: usize) -> Peer {
     Peer { address: IpAddr::from([10, 0, high, low]), mac: MacAddr([2, 0, 0, 0, high, low]) }
 }
 
-const ABLE: State = State { able: true, leaving: false, left: false, degraded: false };
+const ABLE: State = State { able: true, leaving: false, left: false, degraded: false, cut_off: false };
 
 impl Net {
     /// So many nodes, all switched on at once, without a gateway.

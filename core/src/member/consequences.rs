@@ -75,7 +75,7 @@ impl Member {
         let fitness = self.fitness(&self.config.node, &BTreeSet::new());
         let leaving = me.leaving || me.ending || matches!(fitness, Fitness::Leaving | Fitness::Barred(_));
         let left = me.ending && self.held.is_empty();
-        let state = State { able: me.able, leaving, left, degraded: false };
+        let state = State { able: me.able, leaving, left, ..State::default() };
         if self.state != state {
             self.state = state;
             self.hood.set_state(state, now);
@@ -136,7 +136,11 @@ impl Member {
             liveness::Effect::Send { to, address, envelope } => {
                 self.effects.push_back(Effect::Datagram { link, to, address, envelope });
             }
-            liveness::Effect::Ask(inquiry) => self.ask(link, inquiry),
+            liveness::Effect::Ask(inquiry) => {
+                // It doesn't wait, but what can wait waits for it.
+                let _ = self.announcer.may_ask(link, now);
+                self.ask(link, inquiry);
+            }
             liveness::Effect::Changed(node) => self.note_change(link, node, changed, now),
             liveness::Effect::Met(node) => {
                 let digests = Body::Digests(self.claims.buckets().to_vec());
@@ -230,6 +234,7 @@ impl Member {
                 announce::Effect::Send { link, mac, frame } => {
                     self.effects.push_back(Effect::Send { link, mac, frame });
                 }
+                announce::Effect::Probe { link, vip } => self.send_probe(vip, link, now),
                 announce::Effect::Join { link, group } => self.effects.push_back(Effect::Join { link, group }),
                 announce::Effect::Leave { link, group } => self.effects.push_back(Effect::Leave { link, group }),
                 announce::Effect::Report(event) => self.take_event(&event, now),

@@ -227,6 +227,8 @@ impl Member {
             Standing::Dead { since, confirmed: true } => lost(Cause::Dead, Some(since), open, false),
             Standing::Dead { since, confirmed: false } => lost(Cause::Dead, Some(since), in_three(since), true),
             Standing::Suspected => Claimant::Suspected { until: None },
+            // It speaks and is silent about its addresses: nobody reaches them.
+            Standing::Alive(state) if state.cut_off => lost(Cause::Unfit, None, open, true),
             Standing::Alive(_) | Standing::Unheard if self.is_well(subject, claim, charge) => {
                 let until =
                     self.refused.get(&claim.node).map(|first| after(*first, DOUBT)).filter(|until| now < *until);
@@ -270,7 +272,7 @@ impl Member {
             return present(node, me.able, me.leaving || me.ending);
         }
         match self.hood.standing(name, links) {
-            Standing::Alive(state) => present(node, state.able && !state.left, state.leaving),
+            Standing::Alive(state) => present(node, state.able && !state.left && !state.cut_off, state.leaving),
             Standing::Suspected => present(node, true, false),
             Standing::Unheard => Fitness::told(node),
             Standing::Gone { .. } | Standing::Starved { .. } | Standing::Dead { .. } | Standing::Left => {

@@ -66,6 +66,10 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
     let dead = if witnessed { bound(schedule.profile) } else { SLOW } + more;
     let fault = match act.trouble {
         Trouble::Power(_) | Trouble::Cable(_) => Fault { moves: true, silence: dead, outage: dead, ..base },
+        // It says itself that it is cut off.
+        Trouble::Deaf(_) if witnessed && schedule.gateway => {
+            Fault { moves: true, splits: true, silence: dead, outage: dead, ..base }
+        }
         Trouble::Isolation(_)
         | Trouble::Mute(_)
         | Trouble::Deaf(_)

@@ -80,8 +80,13 @@ fn of_standing(standing: Standing) -> String {
         Standing::Starved { .. } => "starved".to_owned(),
         Standing::Dead { confirmed, .. } => (if confirmed { "dead" } else { "perhaps dead" }).to_owned(),
         Standing::Alive(state) => {
-            let flags =
-                [(state.able, "able"), (state.leaving, "leaving"), (state.left, "left"), (state.degraded, "late")];
+            let flags = [
+                (state.able, "able"),
+                (state.leaving, "leaving"),
+                (state.left, "left"),
+                (state.degraded, "late"),
+                (state.cut_off, "cut off"),
+            ];
             let flags: Vec<&str> = flags.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
             format!("alive ({})", flags.join(", "))
         }

@@ -33,8 +33,8 @@ fn an_owner_whose_frames_are_lost_is_replaced_and_silent_when_they_get_through_a
 fn an_owner_that_hears_nobody_gives_way() {
     for seed in 0..20 {
         let calm = Schedule::calm(seed, 3);
-        let owner = calm.owner(0);
-        kept(&calm.with(Trouble::Deaf(owner), at(0), at(4000)));
+        let [owner, heir] = [calm.ranking(0)[0], calm.ranking(0)[1]];
+        announced_by(&calm.with(Trouble::Deaf(owner), at(0), at(4000)), &[owner, heir]);
     }
 }
 

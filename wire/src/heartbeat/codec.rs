@@ -23,6 +23,7 @@ const LEFT: u8 = 1 << 2;
 const DEGRADED: u8 = 1 << 3;
 const BEATING: u8 = 1 << 4;
 const ECHO: u8 = 1 << 5;
+const CUT_OFF: u8 = 1 << 6;
 
 const BEAT: u8 = 0;
 const DEAD: u8 = 1;
@@ -60,12 +61,13 @@ pub enum DecodeError {
 
 /// Writes a message behind what is there.
 pub(super) fn encode(envelope: &Envelope, bytes: &mut Vec<u8>) {
-    let State { able, leaving, left, degraded } = envelope.state;
+    let State { able, leaving, left, degraded, cut_off } = envelope.state;
     let flags = [
         (able, ABLE),
         (leaving, LEAVING),
         (left, LEFT),
         (degraded, DEGRADED),
+        (cut_off, CUT_OFF),
         (envelope.beating, BEATING),
         (envelope.echo.is_some(), ECHO),
     ];
@@ -190,7 +192,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Envelope, DecodeError> {
         sequence,
         echo,
         beating: is_set(BEATING),
-        state: State { able: is_set(ABLE), leaving: is_set(LEAVING), left: is_set(LEFT), degraded: is_set(DEGRADED) },
+        state: State {
+            able: is_set(ABLE),
+            leaving: is_set(LEAVING),
+            left: is_set(LEFT),
+            degraded: is_set(DEGRADED),
+            cut_off: is_set(CUT_OFF),
+        },
         profile: Profile { beat, misses, confirm },
         digest,
         body,

@@ -98,11 +98,12 @@ fn profile() -> impl Strategy<Value = Profile> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    any::<(bool, bool, bool, bool)>().prop_map(|(able, leaving, left, degraded)| State {
+    any::<(bool, bool, bool, bool, bool)>().prop_map(|(able, leaving, left, degraded, cut_off)| State {
         able,
         leaving,
         left,
         degraded,
+        cut_off,
     })
 }
 
