@@ -157,7 +157,7 @@ impl Driver {
 
     /// Says, once, what is wrong with the Secret that holds the keys of heartbeats.
     fn complain_of_keys(&self, turn: &mut Turn) {
-        let secret = self.state.secret.iter().flatten().next();
+        let secret = self.state.secret.iter().next();
         let complaints = secret.map_or(&[][..], |(_, record)| record.complaints.as_slice());
         if turn.complaints == complaints {
             return;
@@ -211,7 +211,7 @@ impl Driver {
         self.metrics.count_ledger(self.state.vips.len());
         self.metrics.count_pools(&plan.pools);
         self.metrics.count_network(self.state.cluster.silent.len(), self.state.cluster.occupied.len());
-        self.metrics.count_keys(self.state.secret.iter().flatten().map(|(_, secret)| secret.keys).sum());
+        self.metrics.count_keys(self.state.secret.values().map(|secret| secret.keys).sum());
         let took = now().monotonic.duration_since(begun.monotonic);
         self.metrics.passed(took);
         turn.dirty = false;

@@ -58,8 +58,8 @@ pub struct State {
     pub changes: u64,
     /// What speakers heard when they asked for addresses.
     pub network: Network,
-    /// The Secret that holds the keys of heartbeats, by its name; `None` = it has not been listed yet.
-    pub secret: Option<BTreeMap<String, SecretRecord>>,
+    /// The Secret that holds the keys of heartbeats, by its name, as far as [`State::knows_secret`].
+    pub secret: BTreeMap<String, SecretRecord>,
     nodes: BTreeMap<NodeName, NodeRecord>,
     speakers: BTreeMap<NodeName, SpeakerRecord>,
     /// Addresses we recorded that no watch has shown yet.
@@ -102,6 +102,11 @@ impl State {
         .collect()
     }
 
+    /// Whether a list has said if there is a Secret with the keys of heartbeats. Addresses don't wait for that.
+    pub fn knows_secret(&self) -> bool {
+        self.listings.secret.complete()
+    }
+
     /// Takes what a watch says; `true` = something may have to be done about it.
     pub fn observe(&mut self, observation: Observation) -> bool {
         match observation {
@@ -138,12 +143,7 @@ impl State {
                 }
                 changed
             }
-            Observation::Secret(report) => {
-                let mut secret = self.secret.take().unwrap_or_default();
-                let changed = self.listings.secret.apply(&mut secret, report);
-                self.secret = self.listings.secret.complete().then_some(secret);
-                changed
-            }
+            Observation::Secret(report) => self.listings.secret.apply(&mut self.secret, report),
         }
     }
 

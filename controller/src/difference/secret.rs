@@ -8,8 +8,10 @@ impl Comparison<'_> {
     /// Makes the Secret where there is none, and adds what it lacks. A key that can't be read is left alone and, as long
     /// as there is another one, not replaced.
     pub(super) fn secret(&mut self) {
-        let Some(secrets) = &self.state.secret else { return };
-        let effect = match secrets.get(HEARTBEAT_SECRET) {
+        if !self.state.knows_secret() {
+            return;
+        }
+        let effect = match self.state.secret.get(HEARTBEAT_SECRET) {
             None => Effect::MakeHeartbeatKey { seen: None, key: true, cluster: true },
             Some(record) if record.keys > 0 && record.names_cluster => return,
             Some(record) => Effect::MakeHeartbeatKey {

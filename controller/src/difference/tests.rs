@@ -2,6 +2,7 @@
 //! however late its watches are, no address is shown twice or without its record, and in the end nothing is left over.
 
 mod cluster;
+mod keys;
 mod network;
 mod placement;
 

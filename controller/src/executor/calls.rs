@@ -3,6 +3,7 @@
 use crate::state::FailureClass;
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time limit of a call. A healthy API server answers in milliseconds; a connection that died in silence must not hold
@@ -24,6 +25,11 @@ pub(super) enum Refusal {
     /// Something that it takes is not there.
     #[error("{0}")]
     Missing(&'static str),
+    /// The namespace for the keys of heartbeats is not there.
+    #[error(
+        "namespace {0}, where the keys of heartbeats are kept, is not there: make it, or name another by --namespace"
+    )]
+    NoNamespace(Arc<str>),
 }
 
 impl Refusal {
@@ -38,7 +44,7 @@ impl Refusal {
                 400 | 405 | 413 | 422 => FailureClass::Invalid,
                 _ => FailureClass::Transient,
             },
-            Self::Call(_) | Self::Late | Self::Missing(_) => FailureClass::Transient,
+            Self::Call(_) | Self::Late | Self::Missing(_) | Self::NoNamespace(_) => FailureClass::Transient,
         }
     }
 

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+use std::sync::Arc;
 
 impl Executor {
     pub(super) async fn make_heartbeat_key(
@@ -28,7 +29,10 @@ impl Executor {
                 let metadata = ObjectMeta { name: Some(HEARTBEAT_SECRET.to_owned()), ..ObjectMeta::default() };
                 let secret = Secret { metadata, data: Some(entries), ..Secret::default() };
                 let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-                limited(secrets.create(&params, &secret)).await?
+                limited(secrets.create(&params, &secret)).await.map_err(|refusal| {
+                    // Nothing else can be missing: the Secret itself is what is made.
+                    if refusal.is_not_found() { Refusal::NoNamespace(Arc::clone(&self.namespace)) } else { refusal }
+                })?
             }
             Some(Seen { uid, version }) => {
                 let body = json!({ "metadata": { "uid": uid.as_str(), "resourceVersion": version }, "data": entries });
