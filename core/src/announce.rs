@@ -169,6 +169,26 @@ impl Announcer {
         }
     }
 
+    /// Has everybody on some interfaces asked for a VIP as soon as the pace allows: [`Effect::Probe`] says when, on each. That
+    /// leaves with the next [`Announcer::handle_timeout`] at the earliest.
+    pub fn probe(&mut self, vip: Vip, links: &BTreeSet<IfIndex>) {
+        for link in links {
+            if let Some(segment) = self.segments.get_mut(link) {
+                segment.probe(vip);
+            }
+        }
+    }
+
+    /// What [`Announcer::probe`] has asked for need not be asked any more.
+    pub fn stop_probing(&mut self, vip: Vip) {
+        self.segments.values_mut().for_each(|segment| segment.stop_probing(vip));
+    }
+
+    /// Whether the pace allows a question on an interface that can wait; it is then taken for asked.
+    pub fn may_ask(&mut self, link: IfIndex, now: Instant) -> bool {
+        self.segments.get_mut(&link).is_none_or(|segment| segment.may_ask(now))
+    }
+
     /// Whether it is a gateway that answers for an address which it can route (proxy ARP): that says nothing about who has it.
     pub fn is_by_proxy(&self, link: IfIndex, claim: &Claim) -> bool {
         self.segments.get(&link).is_some_and(|segment| segment.is_by_proxy(claim))

@@ -29,9 +29,24 @@ impl Probe {
         Self { left: 3, gap: Duration::from_millis(200), next: now }
     }
 
+    /// Whether to ask now.
+    pub fn asks(&self, now: Instant) -> bool {
+        self.left > 0 && self.next <= now
+    }
+
+    /// The next question waits until then.
+    pub fn postpone(&mut self, until: Instant) {
+        self.next = self.next.max(until);
+    }
+
+    /// The question that was taken leaves only now: its answer has time from now on.
+    pub fn note_departure(&mut self, now: Instant) {
+        self.next = self.next.max(after(now, self.gap));
+    }
+
     /// Whether to ask now; that is taken for done.
     pub fn take_question(&mut self, now: Instant) -> bool {
-        let asks = self.left > 0 && self.next <= now;
+        let asks = self.asks(now);
         if asks {
             self.left = self.left.saturating_sub(1);
             self.next = after(now, self.gap);

@@ -106,6 +106,8 @@ pub(crate) struct Charge {
     pub(crate) timer: Option<Instant>,
     /// Since when nobody has been there who could have it.
     pub(crate) open_since: Option<Instant>,
+    /// Where the present question of a probe still waits until it may leave.
+    pub(crate) unasked: BTreeSet<IfIndex>,
     /// When a probe found nobody.
     pub(crate) silent_at: Option<Instant>,
     /// How often in a row a probe was answered by another member that has no claim.

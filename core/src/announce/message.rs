@@ -159,6 +159,13 @@ pub enum Effect {
         /// This.
         frame: Frame,
     },
+    /// Ask everybody on an interface whether somebody has an address that this node may take: its turn has come.
+    Probe {
+        /// The interface.
+        link: IfIndex,
+        /// The address.
+        vip: Vip,
+    },
     /// Become a member of a multicast group on an interface.
     Join {
         /// The interface.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 /// A choice of rates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pacing {
-    /// First announcements at 5,000 a second, repeats at 200, directed requests to askers at 200.
+    /// First announcements at 5,000 a second, probes before them as well, repeats at 200, directed requests to askers at 200.
     #[default]
     Default,
-    /// Everything together, answers included, at fewer than 10 a second: Dynamic ARP Inspection turns a switch port off
+    /// Everything together, answers and probes included, at fewer than 10 a second: Dynamic ARP Inspection turns a switch port off
     /// that sends more than 15.
     Compat,
 }
@@ -21,6 +21,8 @@ pub(crate) enum Class {
     Answer,
     /// The first announcement of a VIP, to all and to the gateways: what a takeover waits for.
     First,
+    /// The question before it whether somebody has the VIP.
+    Probe,
     /// The later ones.
     Repeat,
     /// To hosts that asked lately.
@@ -30,7 +32,7 @@ pub(crate) enum Class {
 /// One interface's buckets.
 #[derive(Debug)]
 pub(crate) enum Pace {
-    Default { first: Bucket, repeat: Bucket, directed: Bucket },
+    Default { first: Bucket, probe: Bucket, repeat: Bucket, directed: Bucket },
     Compat(Bucket),
 }
 
@@ -39,6 +41,7 @@ impl Pace {
         match pacing {
             Pacing::Default => Self::Default {
                 first: Bucket::new(Duration::from_micros(200), 50),
+                probe: Bucket::new(Duration::from_micros(200), 50),
                 // Routers police ARP for the whole box; 200 frames a second stay below what they commonly allow.
                 repeat: Bucket::new(Duration::from_millis(5), 50),
                 directed: Bucket::new(Duration::from_millis(5), 50),
@@ -66,6 +69,7 @@ impl Pace {
         match (self, class) {
             (Self::Compat(bucket), _)
             | (Self::Default { first: bucket, .. }, Class::First)
+            | (Self::Default { probe: bucket, .. }, Class::Probe)
             | (Self::Default { repeat: bucket, .. }, Class::Repeat)
             | (Self::Default { directed: bucket, .. }, Class::Directed) => bucket.ready_at(now),
             (Self::Default { .. }, Class::Answer) => now,
@@ -76,6 +80,7 @@ impl Pace {
         match (self, class) {
             (Self::Compat(bucket), _)
             | (Self::Default { first: bucket, .. }, Class::First)
+            | (Self::Default { probe: bucket, .. }, Class::Probe)
             | (Self::Default { repeat: bucket, .. }, Class::Repeat)
             | (Self::Default { directed: bucket, .. }, Class::Directed) => Some(bucket),
             (Self::Default { .. }, Class::Answer) => None,

@@ -260,6 +260,21 @@ impl Segment {
         self.queues.to_start.extend(self.vips.get(&vip).filter(|presence| presence.owned).map(|_| vip));
     }
 
+    /// Has everybody asked for a VIP as soon as that may leave.
+    pub(crate) fn probe(&mut self, vip: Vip) {
+        self.queues.probes.push_back(vip);
+    }
+
+    /// The question has been settled otherwise.
+    pub(crate) fn stop_probing(&mut self, vip: Vip) {
+        self.queues.probes.retain(|waiting| *waiting != vip);
+    }
+
+    /// Takes note that something leaves, or may, that is none of the announcer's: `false` if it should wait.
+    pub(crate) fn may_ask(&mut self, now: Instant) -> bool {
+        self.queues.probes.is_empty() && self.pace.take(Class::Probe, now)
+    }
+
     /// Plans the defence of a VIP owned here against a member that may have announced it.
     pub(crate) fn contend(&mut self, vip: Vip, now: Instant) {
         if let Some(presence) = self.vips.get_mut(&vip).filter(|presence| presence.owned)

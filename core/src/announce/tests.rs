@@ -58,6 +58,7 @@ struct Wire {
     now: Instant,
     link: Link,
     sent: Vec<Sent>,
+    probed: Vec<Vip>,
     events: Vec<Event>,
     groups: Vec<(bool, std::net::Ipv6Addr)>,
 }
@@ -69,6 +70,7 @@ impl Wire {
             now: start(),
             link,
             sent: Vec::new(),
+            probed: Vec::new(),
             events: Vec::new(),
             groups: Vec::new(),
         };
@@ -136,6 +138,7 @@ impl Wire {
                     self.sent.push(Sent { at, mac, frame });
                     self.announcer.handle_sent(link, mac, &frame, self.now);
                 }
+                Effect::Probe { vip, .. } => self.probed.push(vip),
                 Effect::Join { group, .. } => self.groups.push((true, group)),
                 Effect::Leave { group, .. } => self.groups.push((false, group)),
                 Effect::Report(event) => self.events.push(event),

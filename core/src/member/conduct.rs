@@ -49,6 +49,11 @@ impl Member {
         } else if charge.links != links {
             charge.links = links;
         }
+        let before = charge.announced.len();
+        charge.announced.retain(|link, _| charge.links.contains(link));
+        if charge.announced.len() != before {
+            self.dirty.insert(vip);
+        }
         self.claims.use_address(vip);
         true
     }
@@ -62,6 +67,7 @@ impl Member {
             self.timers.remove(&(timer, vip));
         }
         self.announcer.place(vip, BTreeSet::new(), BTreeSet::new());
+        self.announcer.stop_probing(vip);
         charge.phase = Phase::Idle;
         charge.unowned = None;
         charge.conflict = None;
@@ -72,14 +78,39 @@ impl Member {
     fn progress(&mut self, vip: Vip, now: Instant) {
         let Some(charge) = self.charges.get_mut(&vip) else { return };
         let Phase::Asking(probe) = &mut charge.phase else { return };
+        charge.unasked.retain(|link| charge.links.contains(link));
+        if !charge.unasked.is_empty() {
+            return;
+        }
         if probe.is_over(now) {
             charge.phase = Phase::Idle;
             charge.silent_at = Some(now);
             charge.unclaimed_answers = 0;
             charge.conflict = None;
         } else if probe.take_question(now) {
-            let links = charge.links.clone();
-            self.ask_for(vip, &links, true);
+            charge.unasked.clone_from(&charge.links);
+            self.announcer.probe(vip, &charge.links);
+            self.placed = true;
+        }
+    }
+
+    /// The question of a probe may leave on an interface, and does.
+    pub(super) fn send_probe(&mut self, vip: Vip, link: IfIndex, now: Instant) {
+        let Some(charge) = self.charges.get_mut(&vip) else { return };
+        if !charge.unasked.remove(&link) {
+            return;
+        }
+        let is_last = charge.unasked.is_empty();
+        let timer = match &mut charge.phase {
+            Phase::Asking(probe) => {
+                probe.note_departure(now);
+                is_last.then(|| probe.next_deadline())
+            }
+            _ => return,
+        };
+        self.ask_for(vip, &BTreeSet::from([link]), true);
+        if timer.is_some() {
+            self.set_timer(vip, timer);
         }
     }
 
@@ -149,8 +180,9 @@ impl Member {
             self.enter(vip, Phase::Asking(Probe::new(now)));
             self.progress(vip, now);
         }
-        match &self.charges.get(&vip)?.phase {
-            Phase::Asking(probe) => Some(probe.next_deadline()),
+        let charge = self.charges.get(&vip)?;
+        match &charge.phase {
+            Phase::Asking(probe) if charge.unasked.is_empty() => Some(probe.next_deadline()),
             _ => None,
         }
     }
@@ -256,6 +288,9 @@ impl Member {
     pub(super) fn enter(&mut self, vip: Vip, phase: Phase) {
         let Some(charge) = self.charges.get_mut(&vip) else { return };
         charge.phase = phase;
+        if !matches!(charge.phase, Phase::Asking(_)) && !std::mem::take(&mut charge.unasked).is_empty() {
+            self.announcer.stop_probing(vip);
+        }
         let held = charge.phase.is_held();
         if held {
             self.held.insert(vip)

@@ -21,6 +21,8 @@ const AGAIN: Duration = Duration::from_mins(5);
 const PACE: Duration = Duration::from_millis(50);
 /// Between two addresses of other nodes that are asked for.
 const VERIFICATION: Duration = Duration::from_secs(30);
+/// Where the pace of frames leaves no room, a question waits so long.
+const CROWDED: Duration = Duration::from_millis(100);
 /// How many addresses are looked at in one go for one to verify.
 const LOOKS: usize = 512;
 
@@ -130,12 +132,14 @@ impl Member {
         let due = self.inquiries.asking.iter().filter(|(_, asking)| asking.probe.next_deadline() <= now);
         for vip in due.map(|(vip, _)| *vip).collect::<Vec<_>>() {
             let Some(asking) = self.inquiries.asking.get_mut(&vip) else { continue };
-            if asking.probe.take_question(now) {
+            if asking.probe.asks(now) {
                 let links = self.links.values().filter(|link| link.carrier && link.has_subnet_of(vip));
                 let links: BTreeSet<IfIndex> = links.map(|link| link.index).collect();
                 if links.is_empty() {
                     self.inquiries.asking.remove(&vip);
-                } else {
+                } else if !links.iter().all(|link| self.announcer.may_ask(*link, now)) {
+                    asking.probe.postpone(after(now, CROWDED));
+                } else if asking.probe.take_question(now) {
                     self.ask_for(vip, &links, true);
                 }
             } else if asking.probe.is_over(now) {
@@ -192,9 +196,13 @@ impl Member {
         };
         let vip = running.vip;
         let is_right = running.answer.is_some_and(|answer| running.right.contains(&answer));
-        if !is_right && running.probe.take_question(now) {
+        if !is_right && running.probe.asks(now) {
             let links = running.links.clone();
-            self.ask_for(vip, &links, false);
+            if !links.iter().all(|link| self.announcer.may_ask(*link, now)) {
+                running.probe.postpone(after(now, CROWDED));
+            } else if running.probe.take_question(now) {
+                self.ask_for(vip, &links, false);
+            }
             return;
         }
         let Some(done) = self.inquiries.verification.take() else { return };

@@ -51,6 +51,8 @@ pub(super) struct Queues {
     pub(super) to_start: Vec<Vip>,
     timers: BTreeSet<(Instant, Vip, Timer)>,
     firsts: VecDeque<First>,
+    /// VIPs to be asked for before they may be announced.
+    pub(super) probes: VecDeque<Vip>,
     repeats: VecDeque<(Vip, u64)>,
     directed: BinaryHeap<Directed>,
     runs: u64,
@@ -76,6 +78,7 @@ impl Segment {
         self.expire(now);
         self.begin_runs(now, effects);
         self.send_firsts(now, effects);
+        self.send_probes(now, effects);
         if self.queues.firsts.is_empty() {
             self.send_repeats(now, effects);
             self.send_directed(now, effects);
@@ -87,11 +90,12 @@ impl Segment {
         let timer = self.queues.timers.first().map(|(due, ..)| *due);
         let waits = |waiting: bool, class| waiting.then(|| self.pace.ready_at(class, now));
         let first = waits(!self.queues.firsts.is_empty(), Class::First);
+        let probe = waits(!self.queues.probes.is_empty(), Class::Probe);
         let repeat = waits(!self.queues.repeats.is_empty(), Class::Repeat);
         let directed = waits(!self.queues.directed.is_empty(), Class::Directed);
         // Others wait for the firsts, so until those have left only their bucket counts.
         let paced = if first.is_some() { first } else { [repeat, directed].into_iter().flatten().min() };
-        [timer, paced].into_iter().flatten().min()
+        [timer, paced, probe].into_iter().flatten().min()
     }
 
     fn expire(&mut self, now: Instant) {
@@ -165,6 +169,13 @@ impl Segment {
                 self.queues.firsts.push_front(first);
             }
             self.send(frame, effects);
+        }
+    }
+
+    fn send_probes(&mut self, now: Instant, effects: &mut VecDeque<Effect>) {
+        while !self.queues.probes.is_empty() && self.pace.take(Class::Probe, now) {
+            let link = self.link.index;
+            effects.extend(self.queues.probes.pop_front().map(|vip| Effect::Probe { link, vip }));
         }
     }
 

@@ -86,3 +86,43 @@ fn a_big_change_is_worked_off_in_slices() {
     }
     assert!(turns >= 2_000 / SLICE - 1, "{turns} turns");
 }
+
+/// When one node that has just started asks for many addresses, in milliseconds, until it has them all.
+fn asked_for(count: u32, pacing: announce::Pacing) -> Vec<u64> {
+    let mut site = Site::new(1, true, &[]);
+    site.kill(1);
+    site.announce.pacing = pacing;
+    site.start(1);
+    site.tell(|outlook| {
+        let mut view = View::clone(&outlook.view);
+        let interfaces = vec![crate::ownership::InterfacePattern::new("eth0")];
+        let all = crate::ownership::Advertisement { interfaces, ..crate::ownership::Advertisement::default() };
+        view.advertisements.insert("all".to_owned(), all);
+        outlook.view = Arc::new(view);
+        let subject = |number| (numbered(number), Arc::new(super::site::subject(numbered(number))));
+        outlook.subjects = (1..=count).map(subject).collect();
+    });
+    site.until(60_000, "every address has been claimed", |site| {
+        site.machines[&1].member.as_ref().unwrap().held.len() == count as usize
+    });
+    assert_eq!(site.probes.len(), 2 * count as usize, "two questions for each address");
+    site.probes.iter().map(|(at, ..)| *at).collect()
+}
+
+fn most_within(times: &[u64], milliseconds: u64) -> usize {
+    let within = |from: &u64| times.iter().filter(|at| (*from..*from + milliseconds).contains(at)).count();
+    times.iter().map(within).max().unwrap()
+}
+
+#[test]
+fn many_addresses_are_asked_for_no_faster_than_they_are_announced() {
+    let times = asked_for(500, announce::Pacing::Default);
+    assert!(most_within(&times, 10) <= 100, "a burst of 50 and 5 in a millisecond");
+    assert!(times[999] - times[0] < 400, "{} ms", times[999] - times[0]);
+}
+
+#[test]
+fn where_few_frames_are_allowed_questions_before_announcements_count_too() {
+    let times = asked_for(20, announce::Pacing::Compat);
+    assert!(most_within(&times, 1_000) <= 10, "{times:?}");
+}

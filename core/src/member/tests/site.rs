@@ -77,6 +77,7 @@ pub(super) struct Site {
     /// Addresses that somebody else has.
     pub(super) foreign: BTreeMap<Vip, MacAddr>,
     pub(super) view: View,
+    pub(super) announce: announce::Config,
 }
 
 fn links(number: u8, gateway: bool) -> Links {
@@ -120,6 +121,7 @@ impl Site {
             gateway,
             foreign: BTreeMap::new(),
             view,
+            announce: announce::Config::default(),
         };
         for number in 1..=count {
             let outlook = Outlook {
@@ -164,7 +166,7 @@ impl Site {
             node: name(number),
             life: Life(u64::from(number) * 1_000 + machine.lives),
             profile: Profile::BALANCED,
-            announce: announce::Config::default(),
+            announce: self.announce,
         };
         let mut member = Member::new(config, now);
         member.set_links(&machine.links, now);
