@@ -228,20 +228,24 @@ impl Driver {
 
     /// Falls silent and says so.
     async fn end(mut self) {
-        let now = clock();
+        let farewell = tokio::time::sleep_until((clock() + FAREWELL).into());
         self.health = self.assess(true);
-        self.parts.writer.look_at(Object::Speaker);
-        self.write();
-        let farewell = tokio::time::sleep_until((now + FAREWELL).into());
-        let writer = &mut self.parts.writer;
-        let written = async {
-            while !writer.is_idle() {
-                writer.finished().await;
-            }
-        };
-        let (written, ()) = tokio::join!(tokio::time::timeout(LAST_WORDS, written), farewell);
-        if written.is_err() {
+        let (said, ()) = tokio::join!(tokio::time::timeout(LAST_WORDS, self.say_last_words()), farewell);
+        if said.is_err() || self.parts.intake.away_since().is_some() {
             tracing::warn!("stopped without a last word to the API server");
+        }
+    }
+
+    /// Writes how this node is now, after whatever else is being written about it, and then what there is left to write.
+    async fn say_last_words(&mut self) {
+        while !self.parts.writer.is_idle() {
+            self.parts.writer.finished().await;
+        }
+        self.parts.writer.insist_on(Object::Speaker);
+        self.write();
+        while !self.parts.writer.is_idle() {
+            self.parts.writer.finished().await;
+            self.write();
         }
     }
 }

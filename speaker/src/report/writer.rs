@@ -85,6 +85,13 @@ impl Writer {
         self.waiting.insert(object);
     }
 
+    /// Has an object written once more even though the watch has not shown what was written last. For the last word about
+    /// it, when nothing about it is under way.
+    pub fn insist_on(&mut self, object: Object) {
+        self.written.remove(&object);
+        self.waiting.insert(object);
+    }
+
     /// Takes note that an object is gone.
     pub fn forget(&mut self, object: Object) {
         self.waiting.remove(&object);
@@ -111,9 +118,9 @@ impl Writer {
         }
     }
 
-    /// Whether nothing is under way or waits.
+    /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.waiting.is_empty()
+        self.running.is_empty()
     }
 
     /// Waits for the end of a write; for ever while none is under way.

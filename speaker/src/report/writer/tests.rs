@@ -77,6 +77,16 @@ async fn a_report_is_sent_once_however_often_it_is_due_until_the_watch_shows_ano
 }
 
 #[tokio::test]
+async fn a_last_word_does_not_wait_for_the_watch() {
+    let (mut writer, mut server) = writer();
+    submit(&mut writer, [1], "7");
+    answered(&mut writer, &mut server, 200).await;
+    writer.insist_on(Object::Vip(Vip::new(std::net::IpAddr::from([192, 0, 2, 1])).unwrap()));
+    start(&mut writer, "7");
+    assert!(!writer.is_idle());
+}
+
+#[tokio::test]
 async fn a_lost_race_waits_for_the_watch_and_a_failure_is_due_again() {
     let (mut writer, mut server) = writer();
     for (code, expected, again) in
@@ -103,7 +113,7 @@ async fn many_reports_go_out_a_few_at_a_time_and_say_what_holds_when_their_turn_
         answered(&mut writer, &mut server, 200).await;
     }
     writer.start(|_| None);
-    assert!(writer.is_idle(), "nothing is to be said any more");
+    assert!(writer.is_idle() && writer.waiting.is_empty(), "nothing is to be said any more");
 }
 
 #[tokio::test]
@@ -120,5 +130,5 @@ async fn the_speakers_own_object_goes_first_and_what_is_gone_is_forgotten() {
     assert_eq!(seen, [Object::Speaker, vip]);
     writer.look_at(vip);
     writer.forget(vip);
-    assert!(writer.is_idle());
+    assert!(writer.waiting.is_empty());
 }
