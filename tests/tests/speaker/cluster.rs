@@ -1,6 +1,7 @@
 //! Speakers as programs on the lab's nodes, and the objects they read and write.
 
 use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
 use herald_api::convert::heartbeat;
 use herald_api::keys::HEARTBEAT_SECRET;
 use herald_api::virtual_ip::Announcer;
@@ -11,8 +12,9 @@ use herald_tests::scenario::wire::who_has;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Client, Resource};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -159,6 +161,30 @@ impl Cluster {
             Ok(Seen::when(is(&speaker), speaker.clone(), speaker.status))
         })
         .await
+    }
+
+    /// Waits for an event about a node's `Speaker`.
+    pub(crate) async fn event(&self, reason: &str, node: &str) -> Result<()> {
+        let events: Api<Event> = Api::all(self.client.clone());
+        eventually(SOON, &format!("an event {reason} about Speaker {node}"), async || {
+            let events = events.list(&ListParams::default()).await?.items;
+            let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.name.clone());
+            let told = events.iter().map(|event| (event.reason.clone(), about(event)));
+            let told: Vec<_> = told.collect();
+            let wanted = (Some(reason.to_owned()), Some(node.to_owned()));
+            Ok(Seen::when(told.contains(&wanted), (), told))
+        })
+        .await
+    }
+
+    /// How often a node's `Speaker` is written in so many seconds.
+    pub(crate) async fn writes(&self, node: &str, seconds: u32) -> Result<usize> {
+        let speakers: Api<Speaker> = Api::all(self.client.clone());
+        let version = speakers.get(node).await?.metadata.resource_version.unwrap_or_default();
+        // The API server ends the watch when the time is over.
+        let params = WatchParams::default().fields(&format!("metadata.name={node}")).timeout(seconds);
+        let changes: Vec<_> = speakers.watch(&params, &version).await?.try_collect().await?;
+        Ok(changes.iter().filter(|change| matches!(change, WatchEvent::Modified(_))).count())
     }
 
     /// Puts an address into the ledger, held by a Service of this name.
@@ -316,7 +342,7 @@ async fn install(lab: &Lab) -> Result<()> {
 }
 
 /// The Secret that the controller would make.
-fn heartbeat_keys() -> Value {
+pub(crate) fn heartbeat_keys() -> Value {
     let entries =
         heartbeat::entries(Timestamp::UNIX_EPOCH, heartbeat::Key::new(*b"speakers of a lab without secret"), "lab");
     json!({

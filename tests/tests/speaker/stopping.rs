@@ -1,6 +1,7 @@
 //! What happens to addresses when a speaker ends, in order or not.
 
 use anyhow::{Result, ensure};
+use herald_api::virtual_ip::Announcer;
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,6 +11,17 @@ use super::{on_bare_nodes, with_speakers};
 
 /// Far below the time a stop may wait for others.
 const PROMPTLY: Duration = Duration::from_secs(8);
+
+/// Addresses are where they were, after one that came later has been decided about.
+async fn stays(cluster: &Cluster, addresses: &[IpAddr], announcers: &[Announcer]) -> Result<()> {
+    let later = cluster.hold("192.0.2.181", "later").await?;
+    cluster.announced(later, "by anybody", |_| true).await?;
+    for (address, before) in addresses.iter().zip(announcers) {
+        let now = cluster.announced(*address, "by anybody", |_| true).await?;
+        ensure!(now == *before, "{address} moved: {before:?}, then {now:?}");
+    }
+    Ok(())
+}
 
 /// An address of each family that the node announces.
 async fn addresses_of(cluster: &Cluster, node: &str) -> Result<Vec<IpAddr>> {
@@ -49,31 +61,45 @@ async fn a_speaker_that_is_stopped_hands_its_addresses_over_and_does_not_get_the
         }
         cluster.start("node-1", &[])?;
         cluster.running("node-1").await?;
-        let later = cluster.hold("192.0.2.181", "later").await?;
-        cluster.announced(later, "by anybody", |_| true).await?;
-        for (address, announcer) in addresses.iter().zip(taken) {
-            ensure!(cluster.announced(*address, "by anybody", |_| true).await? == announcer, "{address} moved back");
-        }
-        Ok(())
+        stays(cluster, &addresses, &taken).await
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_speaker_that_is_killed_and_started_again_goes_on_with_the_same_claims() -> Result<()> {
+async fn what_a_killed_speaker_had_is_taken_over_and_does_not_go_back_to_it() -> Result<()> {
     with_speakers(async |cluster| {
         let addresses = addresses_of(cluster, "node-2").await?;
         cluster.signal("node-2", Signal::SIGKILL)?;
         cluster.ended("node-2", PROMPTLY).await?;
+        let mut taken = Vec::new();
         for address in &addresses {
-            cluster.answers(*address, &[]).await?;
+            let announcer = cluster.announced(*address, "by another node", not("node-2")).await?;
+            ensure!(announcer.epoch == 2 && format!("{:?}", announcer.cause) == "Takeover", "{announcer:?}");
+            cluster.answers(*address, &[&announcer.node]).await?;
+            taken.push(announcer);
         }
         cluster.start("node-2", &[])?;
-        for address in &addresses {
-            cluster.answers(*address, &["node-2"]).await?;
-            let announcer = cluster.announced(*address, "by the same node", is("node-2")).await?;
-            ensure!(announcer.epoch == 1, "{announcer:?}");
-        }
+        cluster.running("node-2").await?;
+        stays(cluster, &addresses, &taken).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_speaker_killed_and_started_again_goes_on_with_the_same_claims() -> Result<()> {
+    on_bare_nodes(async |cluster| {
+        cluster.start("node-2", &[])?;
+        cluster.running("node-2").await?;
+        let address = cluster.hold("192.0.2.191", "web").await?;
+        cluster.announced(address, "by the only speaker", is("node-2")).await?;
+        cluster.signal("node-2", Signal::SIGKILL)?;
+        cluster.ended("node-2", PROMPTLY).await?;
+        cluster.answers(address, &[]).await?;
+        cluster.start("node-2", &[])?;
+        cluster.answers(address, &["node-2"]).await?;
+        let announcer = cluster.announced(address, "by the same node", is("node-2")).await?;
+        ensure!(announcer.epoch == 1, "{announcer:?}");
         Ok(())
     })
     .await
