@@ -12,6 +12,8 @@ mod death;
 mod flags;
 #[path = "controller/ground.rs"]
 mod ground;
+#[path = "controller/keys.rs"]
+mod keys;
 #[path = "controller/life.rs"]
 mod life;
 #[path = "controller/program.rs"]

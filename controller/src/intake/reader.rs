@@ -8,6 +8,7 @@ use crate::records::{
 use crate::state::withholder;
 use herald_api::address_pool::{AddressPoolStatus, Advertise};
 use herald_api::class::LoadBalancerClass;
+use herald_api::convert::heartbeat::Garbled;
 use herald_api::convert::{heartbeat, labels, ledger, ownership, pool, service};
 use herald_api::keys::{condition, reason};
 use herald_api::l2_advertisement::L2AdvertisementStatus;
@@ -177,11 +178,13 @@ impl Reader {
     pub fn secret(&self, object: &Secret) -> Option<Observation> {
         let read = heartbeat::read(object);
         let Version(version) = version(&object.metadata);
+        // The name of the cluster is added at once where it is missing.
+        let garbled = read.garbled.iter().filter(|garbled| **garbled != Garbled::ClusterId);
         let record = SecretRecord {
             seen: Seen { uid: uid(&object.metadata), version },
             keys: read.keys.len(),
             names_cluster: read.cluster_id.is_some(),
-            complaints: read.garbled.iter().map(ToString::to_string).collect(),
+            complaints: garbled.map(ToString::to_string).collect(),
         };
         Some(Observation::Secret(Report::Is(object.metadata.name.clone()?, record)))
     }

@@ -1,6 +1,7 @@
 //! The controller's process.
 
 use anyhow::{Context, Result, ensure};
+use herald_tests::lab::topology::CONTROL_PLANE;
 use herald_tests::lab::{Lab, Seen, eventually};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -34,7 +35,8 @@ impl Controller {
     pub(crate) async fn launch(lab: &Lab, flags: &[&str]) -> Result<Self> {
         // The kernel picks a port that is free; nobody else on this machine takes it in the moment between.
         let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let log = lab.home().join(format!("controller-{}.log", admin.port()));
+        // With the logs of the control plane, which are kept when a test fails.
+        let log = lab.host(CONTROL_PLANE)?.log(&format!("herald-controller-{}", admin.port()))?;
         let child = Command::new(program().await?)
             .args(["--admin-address", &admin.to_string(), "--log-level", "debug"])
             .args(flags)

@@ -1,7 +1,6 @@
 //! Which nodes the ledger names.
 
 use super::*;
-use crate::records::SecretRecord;
 use herald_api::slim::TrafficPolicy;
 use herald_core::balance::PACE;
 use std::collections::BTreeMap;
@@ -74,32 +73,4 @@ fn a_takeover_is_followed_with_one_write_each_and_balance_comes_one_by_one() {
     assert_eq!(back.iter().filter(to_node_2).count(), 1, "{back:?}");
     let again = effects(process.lanes_now(&cluster));
     assert_eq!(again.iter().filter(to_node_2).count(), 0, "one move in {PACE:?}: {again:?}");
-}
-
-#[test]
-fn the_keys_of_heartbeats_are_made_where_they_are_missing_and_never_replaced() {
-    let cluster = with_nodes(&[]);
-    let mut process = Process::new(&cluster);
-    let made = |process: &mut Process| {
-        let effects = process.lanes(&cluster).into_iter().flat_map(|lane| lane.effects);
-        effects.filter(|effect| matches!(effect, Effect::MakeHeartbeatKey { .. })).collect::<Vec<_>>()
-    };
-    assert_eq!(made(&mut process), [], "what was not listed is not missing");
-    process.state.observe(Observation::Secret(Report::Listing));
-    process.state.observe(Observation::Secret(Report::Listed));
-    assert_eq!(made(&mut process), [Effect::MakeHeartbeatKey { seen: None, key: true, cluster: true }]);
-    let seen = Seen { uid: "s1".into(), version: "7".to_owned() };
-    let record = |keys, names_cluster| {
-        let record = SecretRecord { seen: seen.clone(), keys, names_cluster, complaints: vec!["garbled".to_owned()] };
-        Observation::Secret(Report::Is("herald-heartbeat-key".to_owned(), record))
-    };
-    process.state.observe(record(1, true));
-    assert_eq!(made(&mut process), [], "one good key is enough");
-    for (keys, names_cluster) in [(0, true), (0, false), (2, false)] {
-        process.state.observe(record(keys, names_cluster));
-        let lacks = Effect::MakeHeartbeatKey { seen: Some(seen.clone()), key: keys == 0, cluster: !names_cluster };
-        assert_eq!(made(&mut process), [lacks]);
-    }
-    process.state.observe(Observation::Secret(Report::Gone("herald-heartbeat-key".to_owned(), None)));
-    assert_eq!(made(&mut process), [Effect::MakeHeartbeatKey { seen: None, key: true, cluster: true }]);
 }
