@@ -274,7 +274,11 @@ async fn sweep(client: &Client, selector: &str) -> Result<()> {
     pools.delete_collection(&DeleteParams::default(), &selected).await?;
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&selected).await? {
-        namespaces.delete(&namespace.name_any(), &DeleteParams::default()).await?;
+        match namespaces.delete(&namespace.name_any(), &DeleteParams::default()).await {
+            // One that was on its way out has gone meanwhile.
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            other => drop(other?),
+        }
     }
     Ok(())
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use herald_api::VirtualIP;
-use herald_api::keys::{condition, reason};
+use herald_api::keys::{ADDRESSES_ANNOTATION, condition, reason};
 use herald_core::address::{Family, Vip};
 use herald_core::mac::MacAddr;
 use herald_tests::lab::{Frame, STRANGER_MAC, Seen, eventually, throughout};
 use herald_tests::scenario::calm::calm;
 use herald_tests::scenario::wire::{asserted, who_has};
 use herald_tests::scenario::{Served, Stage, service};
+use kube::ResourceExt as _;
 use kube::api::Api;
 use serde_json::json;
 
@@ -53,8 +54,13 @@ async fn an_address_that_a_stranger_has_is_neither_announced_nor_published() -> 
             .play(async |stage| {
                 let address: IpAddr = stage.range().v4(0).into();
                 act.let_stranger_have(address)?;
-                let spec = json!({"ipFamilyPolicy": "SingleStack", "loadBalancerIP": address.to_string()});
-                stage.create(&service("web", spec)).await?;
+                // Who wants any address gets another one; who wants this one has to wait.
+                let spec = json!({"ipFamilyPolicy": "SingleStack"});
+                let given = stage.offer(service("any", spec.clone())).await?;
+                ensure!(!given.contains(&address), "a stranger's address was given out");
+                let mut wanted = service("web", spec);
+                wanted.annotations_mut().insert(ADDRESSES_ANNOTATION.to_owned(), address.to_string());
+                stage.create(&wanted).await?;
                 let message = stage.reason("web", condition::SERVICE_ANNOUNCED, reason::ADDRESS_CONFLICT).await?;
                 ensure!(message.contains(STRANGER_MAC), "it does not say who answers: {message}");
                 let message = conflict(stage, Vip::new(address)?).await?;
