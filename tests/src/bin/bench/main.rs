@@ -125,6 +125,8 @@ async fn measure(lab: &Lab, progress: Progress, arguments: &Arguments, report: &
     if arguments.has(Chapter::Allocation) {
         progress.say(&format!("creating {created} Services, one after the other"));
         report.add(allocation::one_by_one(lab, created).await?);
+        progress.say("doing the same writes by hand");
+        report.add(allocation::by_hand(lab, created).await?);
         progress.say("writing status by two kinds of patch");
         report.extend(patches::compared(lab, created).await?);
     }
