@@ -1,9 +1,9 @@
 //! A set of measured values and what is said of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What can be said of many measurements of one thing, in the unit of the figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Distribution {
     /// How many there are.
     pub(crate) count: usize,

@@ -7,7 +7,7 @@
 //! | a speaker is killed | [`speaker`] |
 //! | a node is drained while a thousand new connections a second come in | [`drain`] |
 //!
-//! Every run goes before the judge of [`herald_tests::invariants`] too; a broken promise ends the benchmark.
+//! Every loss goes before the judge of [`herald_tests::invariants`] too; broken promises are counted, and told as they show.
 
 mod drain;
 mod ground;
@@ -20,7 +20,7 @@ use herald_tests::lab::Lab;
 
 use self::ground::Ground;
 use super::histogram::Histogram;
-use super::report::Report;
+use super::report::{FAILOVER, Figure, Report};
 
 /// Of what takes long, a tenth of the runs, but not fewer than this.
 const FEWEST: u32 = 5;
@@ -33,6 +33,7 @@ pub(crate) async fn measured(
     vips: &[u32],
     report: &mut Report,
 ) -> Result<()> {
+    let mut broken = Vec::new();
     let some = (runs / 10).max(FEWEST).min(runs);
     for count in vips {
         let runs = if *count == 1 { runs } else { some };
@@ -41,7 +42,7 @@ pub(crate) async fn measured(
         let word = if *count == 1 { "address" } else { "addresses" };
         if *count == 1 {
             let title = "Owner loses power: the longest gap of any client";
-            report.plot("failover", Histogram::of(title, 50.0, 1000.0, &power::outages(&losses)));
+            report.plot(FAILOVER, Histogram::of(title, 50.0, 1000.0, &power::outages(&losses)));
         }
         report.extend(power::figures(&format!("owner of {count} {word} loses power"), &losses)?);
         if *count == 1 {
@@ -50,7 +51,9 @@ pub(crate) async fn measured(
             report.extend(speaker::killed(&ground, progress, some).await?);
             report.extend(drain::drained(&ground, progress, some).await?);
         }
-        ground.cleared().await?;
+        broken.extend(ground.cleared().await?);
     }
+    let count = u32::try_from(broken.len()).map(f64::from)?;
+    report.add(Figure::of("promises broken while nodes and speakers died", "", "0", vec![count])?);
     Ok(())
 }

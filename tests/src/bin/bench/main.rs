@@ -46,7 +46,7 @@ struct Arguments {
     /// Where the plots go as SVG files.
     #[arg(long, value_name = "DIRECTORY", default_value = "build")]
     plots: PathBuf,
-    /// Only these chapters.
+    /// Only these chapters; the figures of the others stay as the file has them.
     #[arg(long, value_name = "CHAPTER,…", value_delimiter = ',', value_enum)]
     only: Vec<Chapter>,
     /// Losses of power in a row with one address; of what takes longer, a tenth of it.
@@ -85,7 +85,7 @@ enum Chapter {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let progress = Progress::stderr();
-    let mut report = Report::default();
+    let mut report = if arguments.only.is_empty() { Report::default() } else { Report::kept(&arguments.json)? };
     if arguments.has(Chapter::Heartbeats) {
         report.extend(heartbeats::cost(progress).await?);
     }
@@ -104,7 +104,7 @@ async fn main() -> Result<()> {
         println!("and to {}", plot.display());
     }
     if let Some(page) = arguments.page {
-        std::fs::write(&page, report.page()).with_context(|| format!("writing {}", page.display()))?;
+        std::fs::write(&page, report.page(&arguments.plots)).with_context(|| format!("writing {}", page.display()))?;
         println!("and to {}", page.display());
     }
     Ok(())

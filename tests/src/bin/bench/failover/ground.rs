@@ -1,14 +1,16 @@
 //! Where it plays: two nodes announce in turn, a third one serves and never announces, so that a loss of power is a change of
 //! the announcer and nothing else.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use herald_api::VirtualIP;
 use herald_api::keys::EXCLUDE_NODE_LABEL;
 use herald_core::address::Vip;
 use herald_core::mac::MacAddr;
+use herald_tests::artifacts::Progress;
 use herald_tests::invariants::Record;
 use herald_tests::lab::{Capture, Frame, Lab, Seen, eventually};
 use herald_tests::scenario::calm::{calm, node_back, speakers_ready};
@@ -35,6 +37,8 @@ pub(crate) struct Ground<'lab> {
     pub(super) stage: Stage,
     /// The first is the one that clients watch.
     vips: Vec<Vip>,
+    /// Promises that were broken, in words.
+    broken: RefCell<Vec<String>>,
 }
 
 impl<'lab> Ground<'lab> {
@@ -56,7 +60,7 @@ impl<'lab> Ground<'lab> {
             async move { services.create(&PostParams::default(), &service(&format!("s{number}"), spec)).await }
         });
         made.buffer_unordered(CREATES).try_for_each(async |_| Ok(())).await?;
-        let mut ground = Self { lab, stage, vips: Vec::new() };
+        let mut ground = Self { lab, stage, vips: Vec::new(), broken: RefCell::default() };
         ground.vips = eventually(PATIENCE, &format!("{count} addresses are announced by {first}"), async || {
             let found = ground.announced_by(first).await?;
             Ok(Seen::when(found.len() == usize::try_from(count)?, found.clone(), found.len()))
@@ -113,12 +117,22 @@ impl<'lab> Ground<'lab> {
         Ok(self.lab.node(node)?.addresses().mac().parse()?)
     }
 
-    /// Gives the addresses back.
-    pub(crate) async fn cleared(self) -> Result<()> {
+    /// Judges a run, and remembers what promises it broke.
+    pub(super) fn judge(&self, progress: Progress, what: &str, record: &Record) {
+        for violation in record.violations() {
+            let violation = format!("{what}: {violation}");
+            progress.say(&violation);
+            self.broken.borrow_mut().push(violation);
+        }
+    }
+
+    /// Gives the addresses back; the promises that were broken on them, in words.
+    pub(crate) async fn cleared(self) -> Result<Vec<String>> {
         exclude(&self.stage, SERVER, false).await?;
         let ledger: Api<VirtualIP> = self.stage.cluster();
         self.stage.strike().await?;
-        crate::allocation::released(&ledger, PATIENCE).await
+        crate::allocation::released(&ledger, PATIENCE).await?;
+        Ok(self.broken.into_inner())
     }
 }
 
@@ -136,13 +150,6 @@ pub(super) fn heirs(frames: &[Frame], vips: &[Vip], mac: MacAddr, since: SystemT
         }
     }
     found
-}
-
-/// No promise is broken.
-pub(super) fn judged(record: &Record) -> Result<()> {
-    let violations: Vec<String> = record.violations().iter().map(ToString::to_string).collect();
-    ensure!(violations.is_empty(), "promises were broken:\n{}", violations.join("\n"));
-    Ok(())
 }
 
 /// Whether a node may announce.

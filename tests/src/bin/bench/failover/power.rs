@@ -8,7 +8,7 @@ use herald_tests::lab::{Capture, Frame, Seen, eventually};
 use herald_tests::scenario::Audience;
 use herald_tests::scenario::trial::{Breakage, Trial};
 
-use super::ground::{Ground, PATIENCE, heirs, judged};
+use super::ground::{Ground, PATIENCE, heirs};
 use crate::report::Figure;
 
 /// What clients may notice: the bound of the profile `balanced`.
@@ -44,7 +44,7 @@ pub(crate) fn figures(what: &str, losses: &[Loss]) -> Result<Vec<Figure>> {
 pub(crate) async fn losses(ground: &Ground<'_>, progress: Progress, runs: u32, alone: bool) -> Result<Vec<Loss>> {
     let mut losses = Vec::new();
     for run in 1..=runs {
-        let loss = loss(ground, alone).await.with_context(|| format!("loss of power number {run}"))?;
+        let loss = loss(ground, progress, alone).await.with_context(|| format!("loss of power number {run}"))?;
         let without = if alone { ", no API server" } else { "" };
         progress.say(&format!("loss of power {run} of {runs}{without}: clients' longest gap {:.0} ms", loss.outage));
         losses.push(loss);
@@ -52,7 +52,7 @@ pub(crate) async fn losses(ground: &Ground<'_>, progress: Progress, runs: u32, a
     Ok(losses)
 }
 
-async fn loss(ground: &Ground<'_>, alone: bool) -> Result<Loss> {
+async fn loss(ground: &Ground<'_>, progress: Progress, alone: bool) -> Result<Loss> {
     let lab = ground.lab;
     let victim = ground.announcer().await?;
     let (mac, vips) = (ground.mac(&victim)?, ground.announced_by(&victim).await?);
@@ -76,7 +76,7 @@ async fn loss(ground: &Ground<'_>, alone: bool) -> Result<Loss> {
     let last_frame = |frame: &&Frame| frame.source() == Some(mac.0);
     let died = review.frames.iter().rev().find(last_frame).context("the node had said nothing")?.at;
     let last = found.iter().map(|(_, at)| *at).max().context("it announced nothing")?;
-    judged(&trial.record(&review.frames))?;
+    ground.judge(progress, &format!("{victim} lost power"), &trial.record(&review.frames));
     if alone {
         lab.start_api_server().await?;
     }

@@ -7,7 +7,7 @@ use herald_tests::artifacts::Progress;
 use herald_tests::lab::{HERALD_NAMESPACE, SPEAKER, Seen, eventually};
 use herald_tests::scenario::trial::{Breakage, Trial};
 
-use super::ground::{Ground, PATIENCE, heirs, judged};
+use super::ground::{Ground, PATIENCE, heirs};
 use super::power::{milliseconds, served_again};
 use crate::report::Figure;
 
@@ -18,7 +18,7 @@ const BOUND: Duration = Duration::from_secs(1);
 pub(crate) async fn killed(ground: &Ground<'_>, progress: Progress, runs: u32) -> Result<Vec<Figure>> {
     let (mut silences, mut outages) = (Vec::new(), Vec::new());
     for run in 1..=runs {
-        let (silence, outage) = kill(ground).await.with_context(|| format!("killed speaker number {run}"))?;
+        let (silence, outage) = kill(ground, progress).await.with_context(|| format!("killed speaker number {run}"))?;
         progress.say(&format!("killed speaker {run} of {runs}: newcomer without answer for {silence:.0} ms"));
         silences.push(silence);
         outages.push(outage);
@@ -29,7 +29,7 @@ pub(crate) async fn killed(ground: &Ground<'_>, progress: Progress, runs: u32) -
     ])
 }
 
-async fn kill(ground: &Ground<'_>) -> Result<(f64, f64)> {
+async fn kill(ground: &Ground<'_>, progress: Progress) -> Result<(f64, f64)> {
     let (lab, victim, vip) = (ground.lab, ground.announcer().await?, ground.watched()?);
     let capture = lab.capture().await?;
     let audience = ground.audience(&capture).await?;
@@ -46,7 +46,7 @@ async fn kill(ground: &Ground<'_>) -> Result<(f64, f64)> {
     served_again(&audience, &capture, &trial, since).await?;
     let review = audience.leave(|| capture.frames(trial.start())).await?;
     review.tell(&mut trial);
-    judged(&trial.record(&review.frames))?;
+    ground.judge(progress, &format!("the speaker of {victim} was killed"), &trial.record(&review.frames));
     // Another pod: the kubelet makes one that is killed again and again wait for minutes.
     let speaker =
         ["--selector=app.kubernetes.io/component=speaker", &format!("--field-selector=spec.nodeName={victim}")];
