@@ -253,7 +253,9 @@ impl Member {
         if segment.compares(&from, digest, hurry, now) {
             segment.detector.send(&from, Body::Digests(self.claims.buckets().to_vec()), now);
         }
-        if let Some(body) = body {
+        // What a node that was late was asked to take, others have been asked to take since.
+        let late = segment.detector.late_at(now).is_some_and(|late| received < late);
+        if let Some(body) = body.filter(|body| !(late && matches!(body, Body::Handover(_)))) {
             self.heed(link, &from, body, now);
         }
         self.finish(now);

@@ -62,6 +62,11 @@ impl Detector {
         self.clouded_until.is_some_and(|until| now < until)
     }
 
+    /// When this node was late last, while its judgement is clouded by that.
+    pub fn late_at(&self, now: Instant) -> Option<Instant> {
+        self.felt.filter(|_| self.is_degraded(now))
+    }
+
     /// The neighbours that would be heard if all were well. Whose kernel answers, or who is known to have fallen, shows
     /// nothing by being silent.
     fn voters(&self) -> impl Iterator<Item = &Record> {

@@ -128,7 +128,7 @@ impl Member {
         }
         match charge.phase {
             Phase::Answered { until } | Phase::Ceding { until, .. } if now < until => Decision::Wait(until),
-            _ if was_silent(charge, now) => Decision::Hold,
+            _ if self.was_silent(charge, now) => Decision::Hold,
             _ => Decision::Ask,
         }
     }
@@ -159,7 +159,7 @@ impl Member {
             Claimant::Well => Decision::Theirs,
             Claimant::Suspected { until } => {
                 // The wire is asked while the suspect's kernel is, so that nothing is left to do when that is silent too.
-                let is_next = !was_silent(charge, now)
+                let is_next = !self.was_silent(charge, now)
                     && !self.outlook.unprepared.contains(&subject.vip)
                     && self
                         .heirs(subject, charge)
@@ -204,7 +204,9 @@ impl Member {
         {
             return Decision::Wait(until);
         }
-        if (loss.asks || connection != Connection::Well) && !was_silent(charge, now) {
+        // Whoever was late may hold somebody for dead who has come back since.
+        let is_late = self.hood.late_at(&charge.links, now).is_some();
+        if (loss.asks || is_late || connection != Connection::Well) && !self.was_silent(charge, now) {
             let begin = allowed.checked_sub(Probe::SPAN).unwrap_or(allowed);
             return if now < begin { Decision::Wait(begin) } else { Decision::Ask };
         }
@@ -281,6 +283,15 @@ impl Member {
         }
     }
 
+    /// Whether a probe has found nobody just now. One that was under way while this node was late shows nothing: answers may
+    /// still wait to be read.
+    fn was_silent(&self, charge: &Charge, now: Instant) -> bool {
+        let late = self.hood.late_at(&charge.links, now);
+        charge.silent_at.is_some_and(|silent| {
+            now.saturating_duration_since(silent) <= SILENCE_LASTS && late.is_none_or(|late| silent > late)
+        })
+    }
+
     /// Whether this node is the one to say that nobody can have an address.
     fn nobody(&self, vip: Vip, unowned: Unowned) -> Decision {
         let is_reporter = ownership::reporter(vip, &self.view) == Some(&self.config.node);
@@ -296,9 +307,4 @@ const fn present(node: &Node, able: bool, leaving: bool) -> Fitness {
         None | Some(Bar::NotReady) if able => Fitness::Fit,
         None | Some(Bar::NotReady) => Fitness::Unable,
     }
-}
-
-/// Whether a probe has found nobody just now.
-fn was_silent(charge: &Charge, now: Instant) -> bool {
-    charge.silent_at.is_some_and(|silent| now.saturating_duration_since(silent) <= SILENCE_LASTS)
 }

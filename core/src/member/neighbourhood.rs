@@ -199,6 +199,11 @@ impl Neighbourhood {
         here.map(|segment| segment.connection).max().unwrap_or(Connection::Cut)
     }
 
+    /// When this node was late last where an address belongs, while that is so recent that what it believes may be out of date.
+    pub(super) fn late_at(&self, links: &BTreeSet<IfIndex>, now: Instant) -> Option<Instant> {
+        links.iter().filter_map(|link| self.segments.get(link)?.detector.late_at(now)).max()
+    }
+
     /// An interface on which a node can be spoken to about an address.
     pub(super) fn way_to(&self, node: &NodeName, links: &BTreeSet<IfIndex>) -> Option<IfIndex> {
         let reachable = |link: &&IfIndex| self.segments.get(link).is_some_and(|it| it.peers.contains_key(node));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use herald_core::mac::MacAddr;
+
 use super::tenancy::Reason;
 use super::{Case, Fault, Rule, Violation, What};
 
@@ -118,9 +120,15 @@ fn told(case: &Case<'_>, fault: &Fault, (from, to): (Duration, Duration), found:
         What::Assertion { mac, to_all: true } if sighting.at <= tenant.last.min(to) => Some((sighting.at, mac)),
         _ => None,
     });
+    // Whoever told it in a split and then fell can't say so to those who didn't hear it before it is back.
+    let fell = |mac: MacAddr| {
+        let fault_of = |other: &&Fault| !other.splits && other.victim == Some(mac);
+        record.faults.iter().filter(fault_of).any(|other| other.touches(fault.from, from, record.limits.settle))
+    };
     if let Some((at, mac)) = told
         && mac != tenant.mac
         && record.members.contains_key(&mac)
+        && !fell(mac)
     {
         let text = format!(
             "{} asserts it after the end of {}, but {} was the last to tell everybody",

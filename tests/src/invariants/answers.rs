@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use herald_core::mac::MacAddr;
+
 use super::{Case, Client, Fault, Rule, Violation, Way, What};
 
 /// What one client got in one way.
@@ -63,16 +65,18 @@ impl Waiting {
     }
 }
 
-/// What all faults of this time together excuse: those of whoever announced it when the last answer came, those of
+/// What all faults of this time together excuse: those of everybody who announced it from the last answer on, those of
 /// nobody in particular, and splits.
 fn excuse(case: &Case<'_>, way: Way, from: Duration, to: Duration) -> Duration {
     let of = |fault: &Fault| match way {
         Way::Newcomer => fault.silence,
         Way::Traffic => fault.outage,
     };
-    let tenant = case.tenancies.iter().rfind(|tenancy| tenancy.from <= from).map(|tenancy| tenancy.mac);
+    let first = case.tenancies.iter().rposition(|tenancy| tenancy.from <= from);
+    let tenants: Vec<MacAddr> =
+        case.tenancies.iter().skip(first.unwrap_or(0)).filter(|it| it.from <= to).map(|it| it.mac).collect();
     let faults = case.record.faults.iter().filter(|fault| {
-        let concerned = fault.splits || fault.victim.is_none() || tenant.is_none() || fault.victim == tenant;
+        let concerned = fault.splits || first.is_none() || fault.victim.is_none_or(|victim| tenants.contains(&victim));
         concerned && fault.touches(from, to, case.record.limits.settle)
     });
     faults.map(of).fold(Duration::ZERO, Duration::saturating_add)

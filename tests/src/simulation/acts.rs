@@ -83,6 +83,8 @@ impl World<'_> {
                     process.stopped = begins;
                 }
                 self.go_on(node);
+                // What it could not write meanwhile.
+                self.plan(ms(20), Event::Write(node));
             }
             Trouble::Starvation(node) => {
                 if let Some(process) = &mut self.nodes[node].process {

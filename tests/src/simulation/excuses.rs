@@ -81,6 +81,8 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         }
         Trouble::Loss(_) => Fault { silence: ms(200), outage: ms(200), ..base },
         Trouble::Delay(_) | Trouble::Duplication(_) => base,
+        // One that is back before it was replaced learns what it had and asks the wire first.
+        Trouble::Kill(_) if length < KILLED => Fault { moves: true, silence: KILLED + WAKING + more, ..base },
         Trouble::Kill(_) => Fault { moves: true, silence: KILLED + more, ..base },
         Trouble::Stop(_) => {
             let silence = (length + WAKING).min(SLOW) + more;
@@ -89,7 +91,10 @@ fn fault(schedule: &Schedule, act: &Act) -> Option<Fault> {
         Trouble::Starvation(_) => Fault { silence: ms(100) + more, ..base },
         // The stranger takes clients away, and nobody begins with what it has.
         Trouble::Stranger(_) => Fault { silence: more, outage: length + ms(2000) + more, ..base },
-        Trouble::Deletion(_) => Fault { moves: true, silence: length + ms(2000), outage: length + ms(2000), ..base },
+        Trouble::Deletion(_) => {
+            let gone = length + ms(2000) + unknown(schedule, act);
+            Fault { moves: true, silence: gone, outage: gone, ..base }
+        }
         Trouble::Termination(_) => Fault { moves: true, silence: more, outage: Duration::ZERO, ..base },
         Trouble::Drain(_)
         | Trouble::Unwell(_)
@@ -123,6 +128,12 @@ fn plan(schedule: &Schedule, act: &Act) -> Option<Plan> {
 fn delay(schedule: &Schedule, act: &Act) -> Duration {
     let others = others(schedule, act).filter(|other| other.trouble.matters());
     others.map(|other| other.until.saturating_sub(other.from) + SLOW).sum()
+}
+
+/// Nobody learns of a VIP that is there again before the API server is.
+fn unknown(schedule: &Schedule, act: &Act) -> Duration {
+    let silent = |other: &&Act| matches!(other.trouble, Trouble::ApiDown | Trouble::ApiCut(_));
+    others(schedule, act).filter(silent).map(|other| other.until.saturating_sub(act.until)).max().unwrap_or_default()
 }
 
 fn others<'s>(schedule: &'s Schedule, act: &'s Act) -> impl Iterator<Item = &'s Act> {

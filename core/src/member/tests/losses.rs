@@ -237,3 +237,23 @@ fn when_the_first_in_the_succession_does_nothing_the_next_one_does() {
 }
 
 use super::site;
+
+#[test]
+fn an_heir_that_slept_through_a_death_leaves_the_address_to_who_took_it() {
+    for heir in 0..2 {
+        let mut site = Site::settled(3, true, &[vip(VIP)]);
+        let killed = site.holder(vip(VIP));
+        let others: Vec<u8> = (1..=3).filter(|number| *number != killed).collect();
+        let (sleeper, other) = (others[heir], others[1 - heir]);
+        site.stop(sleeper);
+        site.pass(50);
+        site.kill(killed);
+        site.until(2_000, "a takeover", |site| site.holders(vip(VIP)).contains(&other));
+        site.start(killed);
+        site.pass(100);
+        site.go_on(sleeper);
+        site.pass(3_000);
+        assert_eq!(site.holder(vip(VIP)), other);
+        assert!(site.announcements(vip(VIP)).iter().all(|(_, by)| *by != sleeper), "node-{sleeper} announced it");
+    }
+}

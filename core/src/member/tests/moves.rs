@@ -189,6 +189,36 @@ fn a_claimant_that_neither_keeps_nor_hands_over_is_replaced_after_three_seconds(
     assert_eq!(came(&site, new).0, Cause::Unfit);
 }
 
+#[test]
+fn a_node_whose_kubelet_is_silent_keeps_its_addresses_and_takes_those_of_the_dead_while_it_is_heard() {
+    let mut site = Site::settled(3, true, &[vip(VIP)]);
+    let from = site.holder(vip(VIP));
+    (1..=3).for_each(|number| site.tell_node(number, |node| node.bar = Some(crate::ownership::Bar::NotReady)));
+    site.pass(5_000);
+    assert_eq!(site.holder(vip(VIP)), from);
+    site.power_off(from);
+    site.until(1_000, "a takeover", |site| site.holders(vip(VIP)).iter().any(|holder| *holder != from));
+}
+
+#[test]
+fn whoever_slept_when_it_was_asked_to_take_an_address_leaves_it_to_who_took_it() {
+    for heir in 0..2 {
+        let mut site = Site::settled(3, true, &[vip(VIP)]);
+        let from = site.holder(vip(VIP));
+        let others: Vec<u8> = (1..=3).filter(|number| *number != from).collect();
+        let (sleeper, other) = (others[heir], others[1 - heir]);
+        site.stop(sleeper);
+        site.pass(50);
+        site.tell_node(from, |node| node.leaving = true);
+        site.until(3_000, "another owner", |site| site.holders(vip(VIP)).contains(&other));
+        site.pass(5);
+        site.go_on(sleeper);
+        site.pass(3_000);
+        assert_eq!(site.holder(vip(VIP)), other);
+        assert!(site.announcements(vip(VIP)).iter().all(|(_, by)| *by != sleeper), "node-{sleeper} announced it");
+    }
+}
+
 fn handed_over_late(site: &mut Site, from: u8) -> u8 {
     site.until(5_000, "another owner", |site| !site.holders(vip(VIP)).contains(&from));
     site.pass(1_000);
