@@ -14,8 +14,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// Between two moves for balance; also how long the nodes must have been the same before the first one, so that restarts
-/// and updates pass without any.
+/// Between two moves for balance; also how long the nodes must have been the same, and no address have gone elsewhere by
+/// itself, before the first one, so that restarts and updates pass without any.
 pub const PACE: Duration = Duration::from_secs(30);
 
 /// How long a wish may stay unfulfilled before it is taken back: a handover takes a second for each node that is tried.
@@ -167,12 +167,18 @@ impl Balancer {
     /// where they stayed although another was wished for.
     pub fn follow(&mut self, now: Instant) -> Vec<(Vip, NodeName)> {
         let mut due = Vec::new();
+        let mut moved = false;
         for (vip, stray) in &mut self.strays {
+            moved |= stray.moved && stray.due.is_none();
             let patience = if stray.moved { Duration::ZERO } else { PATIENCE };
             let due_at = stray.due.get_or_insert_with(|| now.checked_add(patience).unwrap_or(now));
             if *due_at <= now {
                 due.push((*vip, stray.at.clone()));
             }
+        }
+        if moved {
+            // What made it go may not be over, and the node that it left is the one that has the fewest now.
+            self.rest(now);
         }
         due
     }

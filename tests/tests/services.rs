@@ -21,10 +21,16 @@ mod local;
 mod namespaces;
 #[path = "services/outage.rs"]
 mod outage;
+#[path = "services/probing.rs"]
+mod probing;
 #[path = "services/requests.rs"]
 mod requests;
 #[path = "services/security.rs"]
 mod security;
+#[path = "services/settings.rs"]
+mod settings;
+#[path = "services/spread.rs"]
+mod spread;
 #[path = "services/traffic.rs"]
 mod traffic;
 #[path = "services/untouched.rs"]

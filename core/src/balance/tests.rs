@@ -206,6 +206,24 @@ fn nothing_moves_for_balance_until_the_nodes_have_been_the_same_for_a_while() {
     assert!(rebalance(&mut balancer, 9, 2, &table, now + PACE.mul_f32(0.1)).is_some());
 }
 
+#[test]
+fn nothing_moves_for_balance_until_a_while_after_the_last_takeover() {
+    let mut table = Table::with(&[2, 1, 1]);
+    let (mut balancer, now) = (Balancer::default(), start());
+    assert_eq!(rebalance(&mut balancer, 1, 3, &table, now), None);
+    assert_eq!(rebalance(&mut balancer, 1, 3, &table, now + PACE), None, "it is as even as can be");
+    // Its speaker was killed, and is back before anybody has taken it for away.
+    let taken = now + PACE.mul_f32(1.9);
+    change(&mut balancer, &mut table, |entry| entry.at = Some(Claim { epoch: 2, node: node(1) }));
+    assert_eq!(balancer.follow(taken), [(vip(0), node(1))]);
+    assert_eq!(rebalance(&mut balancer, 2, 3, &table, taken), None);
+    change(&mut balancer, &mut table, |entry| entry.preferred = Some(node(1)));
+    table.0[1].at = Some(Claim { epoch: 2, node: node(1) });
+    table.0[1].preferred = Some(node(1));
+    assert_eq!(rebalance(&mut balancer, 3, 3, &table, taken + PACE.mul_f32(0.9)), None);
+    assert!(rebalance(&mut balancer, 3, 3, &table, taken + PACE).is_some());
+}
+
 /// What the balancer is told when the record of an address changes.
 fn change(balancer: &mut Balancer, table: &mut Table, change: impl FnOnce(&mut Entry)) {
     let before = table.clone();
