@@ -146,7 +146,8 @@ impl Member {
     pub fn set_outlook(&mut self, outlook: Arc<Outlook>, now: Instant) {
         self.be_awake(now);
         let before = std::mem::replace(&mut self.outlook, outlook);
-        if !Arc::ptr_eq(&before.view, &self.outlook.view) && before.view != self.outlook.view {
+        let is_other_view = !Arc::ptr_eq(&before.view, &self.outlook.view) && before.view != self.outlook.view;
+        if is_other_view || before.namesakes != self.outlook.namesakes {
             self.set_view(now);
         } else if before.me != self.outlook.me {
             self.agenda.extend(self.claims.of(&self.config.node));
@@ -188,7 +189,7 @@ impl Member {
         if let Some(node) = self.view.nodes.get_mut(&self.config.node) {
             node.segments = self.interfaces.values().map(Segment::from).collect();
         }
-        let links = neighbourhood::without_peers(&self.interfaces, &self.view, &self.config.node);
+        let links = neighbourhood::without_peers(&self.interfaces, &self.view, &self.outlook.namesakes);
         if self.links != links {
             self.links = links;
             self.announcer.set_links(&self.links, now);

@@ -15,6 +15,7 @@ use crate::intake::{Intake, News};
 use crate::kube_proxy;
 use crate::member::Member;
 use crate::metrics::Metrics;
+use crate::namesake::Namesake;
 use crate::picture::Picture;
 use crate::report::speaker::Health;
 use crate::report::writer::{Object, Outcome, Writer};
@@ -90,6 +91,7 @@ pub struct Driver {
     parts: Parts,
     picture: Picture,
     situation: Situation,
+    namesake: Namesake,
     links: Links,
     kube_proxy: kube_proxy::Health,
     /// What was different in passes that had nothing to work with yet.
@@ -119,8 +121,8 @@ struct Timers {
     recall: Option<Instant>,
     /// To look at everything.
     full: Option<Instant>,
-    /// To write what the wire said about free addresses.
-    probes: Option<Instant>,
+    /// To write what this node has to say of itself.
+    myself: Option<Instant>,
 }
 
 impl Driver {
@@ -132,6 +134,7 @@ impl Driver {
             parts,
             picture: Picture::default(),
             situation: Situation::default(),
+            namesake: Namesake::default(),
             links,
             kube_proxy: kube_proxy::Health::default(),
             news: News::default(),
@@ -177,7 +180,7 @@ impl Driver {
 
     fn next_deadline(&self) -> Instant {
         let now = clock();
-        let Timers { retry, recall, full, probes } = self.timers;
+        let Timers { retry, recall, full, myself } = self.timers;
         let stop = self.stopping.map(|stop| {
             let patience = stop.since.checked_add(NOBODY_AFTER).filter(|patience| *patience > now);
             patience.map_or(stop.deadline, |patience| patience.min(stop.deadline))
@@ -187,7 +190,7 @@ impl Driver {
             retry,
             recall,
             full,
-            probes,
+            myself,
             stop,
             self.situation.next_deadline(),
             parts.guard.next_deadline(),

@@ -5,7 +5,7 @@
 //! | what does it know of the cluster? | [`intake`], [`state_file`], [`picture`] |
 //! | what holds for all speakers? | [`settings`] |
 //! | what is said and heard on the wire, and who has which address? | [`member`], and `herald_core::member` for the rules |
-//! | what came of it? | [`situation`], [`health`] |
+//! | what came of it? | [`situation`], [`health`], [`namesake`] |
 //! | in which order is it done? | [`driver`] |
 //! | what does this node have and how is it? | [`links`], [`kube_proxy`] |
 //! | what does the kernel do with packets? | [`steering`], [`guard`] |
@@ -24,6 +24,7 @@ pub mod kube_proxy;
 pub mod links;
 pub mod member;
 pub mod metrics;
+pub mod namesake;
 pub mod picture;
 pub mod probes;
 pub mod report;

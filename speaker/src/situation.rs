@@ -159,6 +159,11 @@ impl Situation {
         News::Myself
     }
 
+    /// Takes note that another process speaks under a name, as far as the API server shows.
+    pub fn note_duplicate(&mut self, node: NodeName, now: Instant) {
+        self.duplicates.insert(node, now);
+    }
+
     fn note_vip(&mut self, vip: Vip, state: VipState, now: Moment) -> News {
         let before = self.vips.get(&vip).map(|held| held.state.clone()).unwrap_or_default();
         if state == VipState::default() {

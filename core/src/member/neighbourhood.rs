@@ -250,10 +250,10 @@ impl Neighbourhood {
 
 /// The interfaces without the gateways that are other nodes: routes to pods may lead by way of those, and what they answer
 /// is no proxy's word and bears no witness of its own.
-pub(super) fn without_peers(interfaces: &Links, view: &View, me: &NodeName) -> Links {
-    let others = view.nodes.iter().filter(|(name, _)| *name != me);
+pub(super) fn without_peers(interfaces: &Links, view: &View, namesakes: &BTreeSet<IpAddr>) -> Links {
+    let segments = view.nodes.values().flat_map(|node| &node.segments);
     let addresses: BTreeSet<IpAddr> =
-        others.flat_map(|(_, node)| &node.segments).flat_map(|segment| segment.addresses.iter().copied()).collect();
+        segments.flat_map(|segment| &segment.addresses).chain(namesakes).copied().collect();
     let mut links = interfaces.clone();
     for link in links.values_mut() {
         link.gateways.retain(|gateway| !addresses.contains(gateway));
@@ -314,6 +314,14 @@ mod tests {
             segments: vec![segment(1), segment(2)],
         };
         View { nodes: BTreeMap::from([(NodeName::new("node-2"), node)]), advertisements: BTreeMap::new() }
+    }
+
+    #[test]
+    fn neither_other_nodes_nor_a_machine_of_this_nodes_name_are_gateways() {
+        let address = |last: u8| IpAddr::from([10, 0, 1, last]);
+        let routed = Link { gateways: [address(2), address(3), address(254)].into(), ..link(1) };
+        let links = without_peers(&Links::from([(IfIndex(1), routed)]), &view(), &BTreeSet::from([address(3)]));
+        assert_eq!(links[&IfIndex(1)].gateways, BTreeSet::from([address(254)]));
     }
 
     #[test]

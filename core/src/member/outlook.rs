@@ -3,6 +3,7 @@
 use crate::address::Vip;
 use crate::ownership::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a member is told about the cluster and about itself. Parts that stay the same are shared with the one before, so that
@@ -19,6 +20,9 @@ pub struct Outlook {
     /// Free addresses that this node asks the wire for in the background, so that they are known to be free when they are
     /// given out.
     pub probes: BTreeSet<Vip>,
+    /// Where another machine is heard that speaks under this node's name, as far as the API server knows. None of them
+    /// is a gateway.
+    pub namesakes: BTreeSet<IpAddr>,
     /// How this node is.
     pub me: Condition,
 }

@@ -59,15 +59,27 @@ impl Driver {
             }
         }
         drop(links);
+        let has_namesake = self.look_for_namesake(now);
         let has_aged = self.situation.age(&self.links, &self.told.probes, now);
-        is_new || has_aged
+        is_new || has_namesake || has_aged
+    }
+
+    /// Takes in what this node's own object shows of another machine, and says whether that is new.
+    fn look_for_namesake(&mut self, now: Instant) -> bool {
+        let Some(record) = self.parts.intake.world().speakers.records().get(&self.parts.node) else { return false };
+        let known = self.namesake.addresses().len();
+        let is_there = self.namesake.look(record, &self.links, now);
+        if is_there {
+            self.situation.note_duplicate(self.parts.node.clone(), now);
+        }
+        is_there || self.namesake.addresses().len() != known
     }
 
     /// Forgets the timers that are due, and does what they were for. Returns whether everything is to be looked at.
     fn settle_timers(&mut self, now: Instant) -> bool {
         let is_due = |timer: &mut Option<Instant>| timer.take_if(|due| *due <= now).is_some();
-        let Timers { retry, recall, full, probes } = &mut self.timers;
-        let (retries, recalls, probes) = (is_due(retry), is_due(recall), is_due(probes));
+        let Timers { retry, recall, full, myself } = &mut self.timers;
+        let (retries, recalls, speaks) = (is_due(retry), is_due(recall), is_due(myself));
         let is_full = full.is_none_or(|due| due <= now);
         if is_full {
             *full = now.checked_add(FULL_PASS);
@@ -75,7 +87,7 @@ impl Driver {
         if retries {
             self.parts.writer.retry();
         }
-        if probes {
+        if speaks {
             self.parts.writer.look_at(Object::Speaker);
         }
         if recalls {
@@ -135,6 +147,7 @@ impl Driver {
             Err(_) => outlook.subjects.keys().copied().filter(|vip| !guard.has(*vip)).collect(),
         };
         outlook.probes = probes::wanted(world, &self.situation, &outlook.view, &self.parts.node);
+        outlook.namesakes.clone_from(self.namesake.addresses());
         outlook.me.able = health.unable.is_none();
         if *self.told != *outlook {
             self.told = Arc::new(outlook.clone());

@@ -1,6 +1,6 @@
 //! What the driver passes on: from the member to people, and to the API server.
 
-use super::{Driver, GATHER_PROBES, moment, timestamp};
+use super::{Driver, GATHER_PROBES, clock, moment, timestamp};
 use crate::admin::Lacking;
 use crate::events::{Notice, Subject};
 use crate::member::Event;
@@ -12,24 +12,34 @@ use crate::transitions::{self, Change};
 use herald_api::condition::status;
 use herald_api::keys::{condition, reason};
 use herald_core::address::Vip;
-use herald_core::member::VipState;
+use herald_core::member::{self, VipState};
 
 impl Driver {
     /// Takes in what the member says.
-    pub(super) fn hear(&mut self, event: Event) {
+    pub(super) fn hear(&mut self, mut event: Event) {
         let now = moment();
+        self.overlook_namesake(&mut event);
         match self.situation.note(event, now) {
             situation::News::Vip(vip, before) => self.tell_change(vip, &before),
             situation::News::Verified(vip) => self.tell_verification(vip),
             situation::News::Late(lateness) => self.parts.metrics.late(lateness),
             situation::News::Probed => {
-                self.timers.probes = self.timers.probes.or_else(|| now.instant.checked_add(GATHER_PROBES));
+                self.timers.myself = self.timers.myself.or_else(|| now.instant.checked_add(GATHER_PROBES));
             }
             situation::News::Myself => {
                 let health = self.assess(false);
                 self.become_so(health);
             }
             situation::News::Nothing => {}
+        }
+    }
+
+    /// That another machine of this name has this node's addresses is said of the node, and not of each address.
+    fn overlook_namesake(&self, event: &mut Event) {
+        if let Event::Member(member::Event::Vip { state, .. }) = event
+            && state.conflict.as_ref().is_some_and(|conflict| self.namesake.macs().contains(&conflict.mac))
+        {
+            state.conflict = None;
         }
     }
 
@@ -87,12 +97,13 @@ impl Driver {
 
     /// Writes what is due, unless the API server is away or has not told yet what there is.
     pub(super) fn write(&mut self) {
-        let Self { parts, situation, health, links, .. } = self;
+        let Self { parts, situation, health, links, namesake, timers, .. } = self;
         let world = parts.intake.world();
         if parts.intake.away_since().is_some() || !world.is_listed() {
             return;
         }
         let node = &parts.node;
+        let now = clock();
         let author = Author { node, links, now: timestamp() };
         let facts = Facts { health, port: parts.heartbeat_port, probed: situation.probed() };
         parts.writer.start(|object| match object {
@@ -101,7 +112,15 @@ impl Driver {
                 report::vip(vip, record, situation.vip(vip), situation.verification(vip), author)
             }
             Object::Speaker => match (world.speakers.records().get(node), world.nodes.records().get(node)) {
-                (Some(record), _) => report::speaker::speaker(record, facts, author),
+                (Some(record), _) => {
+                    if let Some(until) = namesake.pause(now) {
+                        timers.myself = Some(timers.myself.map_or(until, |due| due.min(until)));
+                        return None;
+                    }
+                    let report = report::speaker::speaker(record, facts, author)?;
+                    namesake.wrote(&record.resource_version);
+                    Some(report)
+                }
                 (None, Some(record)) => Some(Report::CreateSpeaker { node_uid: record.uid.clone() }),
                 (None, None) => None,
             },

@@ -60,11 +60,16 @@ pub(crate) fn keyring_of(cluster: &str, keys: &[(&str, [u8; 32])]) -> Keyring {
 impl Site {
     /// So many nodes whose speakers run and know each other.
     pub(crate) fn new(nodes: usize, family: Family) -> Self {
+        Self::with(nodes, family, true)
+    }
+
+    /// As [`Site::new`], with or without a gateway.
+    pub(crate) fn with(nodes: usize, family: Family, gateway: bool) -> Self {
         let lan = Lan::new();
         let hosts = (1..=nodes).map(|number| lan.attach(&format!("node-{number}"), &[&address(family, number)]));
         let hosts: Vec<_> = hosts.collect();
         let client = lan.attach("client", &[&address(family, CLIENT)]);
-        for host in &hosts {
+        for host in hosts.iter().filter(|_| gateway) {
             host.namespace.run(&format!("ip route add default via {} dev eth0", plain(family, CLIENT)));
         }
         let station = Station::listen(&client.namespace, "eth0");

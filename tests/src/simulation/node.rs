@@ -188,7 +188,7 @@ impl Node {
         let unprepared: BTreeSet<Vip> = subjects.keys().filter(|vip| !self.prepared.contains(vip)).copied().collect();
         let is_late = !unprepared.is_empty();
         let view = management.view();
-        self.take(Outlook { view, subjects, unprepared, probes: BTreeSet::new(), me: Condition::default() });
+        self.take(Outlook { view, subjects, unprepared, ..Outlook::default() });
         is_late
     }
 
