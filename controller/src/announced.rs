@@ -193,7 +193,9 @@ impl Judge<'_> {
         let denied = reported.filter(|reported| reported.status == status(false));
         if let (None, Some(Announcing { claim, interface })) = (denied, announcer) {
             let node = self.view.nodes.get(&claim.node);
-            if node.is_some_and(|node| node.speaker && node.bar.is_none()) {
+            // A node that is not Ready may have lost no more than its kubelet: the other speakers hear whether it is there.
+            let stays = |node: &ownership::Node| matches!(node.bar, None | Some(ownership::Bar::NotReady));
+            if node.is_some_and(|node| node.speaker && stays(node)) {
                 patience.forget(vip);
                 return Announcement::By { node: claim.node.clone(), interface: interface.to_string() };
             }

@@ -137,10 +137,15 @@ fn a_speaker_has_five_seconds_before_the_service_complains_about_it() {
 #[test]
 fn an_announcer_whose_node_fell_out_is_not_believed() {
     let stale = facts(Some("node-1"), None);
-    let mut view = view(&["node-1"]);
-    view.nodes.get_mut(&NodeName::new("node-1")).unwrap().bar = Some(ownership::Bar::NotReady);
-    let message = once(&view, &[address("192.0.2.1", &stale)]).unwrap();
+    let said_when = |bar| {
+        let mut view = view(&["node-1"]);
+        view.nodes.get_mut(&NodeName::new("node-1")).unwrap().bar = Some(bar);
+        once(&view, &[address("192.0.2.1", &stale)]).unwrap()
+    };
+    let message = said_when(ownership::Bar::Label);
     assert!(message.starts_with("False NodesExcluded: "), "{message}");
+    let message = said_when(ownership::Bar::NotReady);
+    assert!(message.starts_with("True "), "its kubelet is silent, and its speaker is heard by others: {message}");
 }
 
 #[test]
