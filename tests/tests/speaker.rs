@@ -5,6 +5,8 @@
 mod api_server;
 #[path = "speaker/cluster.rs"]
 mod cluster;
+#[path = "speaker/ground.rs"]
+mod ground;
 #[path = "speaker/hostile.rs"]
 mod hostile;
 #[path = "speaker/ownership.rs"]

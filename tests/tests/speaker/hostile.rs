@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use std::net::IpAddr;
 
-use super::cluster::{Cluster, SOON, heartbeat_keys, not, says};
+use super::cluster::{Cluster, SOON, not, says};
+use super::ground::heartbeat_keys;
 use super::{on_bare_nodes, with_speakers};
 
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];

@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 use herald_tests::lab::Output;
 
-use super::cluster::{Cluster, kubeconfig, program, says};
+use super::cluster::{Cluster, says};
+use super::ground::{kubeconfig, program};
 use super::{on_bare_nodes, with_speakers};
 
 /// Runs the speaker on node-1 without some capabilities until it ends by itself.
