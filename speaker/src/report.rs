@@ -202,7 +202,7 @@ fn verified(record: &VipRecord, verification: &Verification, author: Author<'_>)
     let is_news = record
         .verified
         .as_ref()
-        .is_none_or(|last| last.mac != mac || verification.at.duration_since(last.at.0) >= VERIFIED_AFTER);
+        .is_none_or(|last| last.mac != mac || verification.at.duration_since(last.at.0).abs() >= VERIFIED_AFTER);
     is_news.then(|| Verified { at: MicroTime(verification.at), by: author.node.to_string(), mac })
 }
 

@@ -20,7 +20,7 @@ const MOST_SUBNETS: usize = 64;
 const MOST_PROBES: usize = 64;
 
 /// An answer to a probe that says the same as the one on record is written when that is so old: well before the
-/// controller ceases to count on it, which is after 10 min.
+/// controller ceases to count on it, which is after 10 min. Or so far in the future: the clock has been set back.
 const PROBE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the speaker has to say of itself.
@@ -108,7 +108,7 @@ fn probes(on_record: &[Probe], probed: &BTreeMap<Vip, Probed>) -> Vec<Probe> {
         .collect();
     let is_said = |probe: &Probe| {
         said.get(probe.address.as_str())
-            .is_some_and(|said| said.mac == probe.mac && probe.at.0.duration_since(said.at.0) < PROBE_AFTER)
+            .is_some_and(|said| said.mac == probe.mac && probe.at.0.duration_since(said.at.0).abs() < PROBE_AFTER)
     };
     if now.len() == on_record.len() && now.iter().all(is_said) { on_record.to_vec() } else { now }
 }

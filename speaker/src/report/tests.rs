@@ -289,6 +289,8 @@ fn answers_to_probes_are_written_when_they_change_and_refreshed_together_now_and
     assert_eq!(later.status.probes[1].at.0, at(401), "one write for all");
     let changed = reported_once(&later, &links(), &well, &probed(&[(10, 402, true), (11, 403, true)]));
     assert_eq!(changed.status.probes[0].mac.as_deref(), Some("52:54:00:00:00:01"));
+    let set_back = reported_once(&changed, &links(), &well, &probed(&[(10, 50, true), (11, 51, true)]));
+    assert_eq!(set_back.status.probes[0].at.0, at(50), "the clock was set back");
     let gone = reported_once(&changed, &links(), &well, &BTreeMap::new());
     assert_eq!(gone.status.probes, []);
 }
