@@ -154,6 +154,7 @@ fn configurations(options: &Options, index: u8) -> Result<Vec<(String, String)>>
             writeln!(batch, "route add {} via {API_V4}", HostLink::of(index).control_plane())?;
             batch + &default_routes(FAR_ROUTER_V4, FAR_ROUTER_V6)
         }),
+        (STRANGER.to_owned(), format!("link set {LAN_INTERFACE} addrgenmode none\nlink set {LAN_INTERFACE} up\n")),
         (LAN_CLIENT.to_owned(), {
             let batch = interface(LAN_INTERFACE, &[(LAN_CLIENT_V4.into(), 24), (LAN_CLIENT_V6.into(), 64)])?;
             batch + &default_routes(ROUTER_V4, ROUTER_V6)

@@ -1,16 +1,17 @@
 //! A machine on the LAN that has an address which Herald would give out, or has given out.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use herald_api::VirtualIP;
 use herald_api::keys::{ADDRESSES_ANNOTATION, condition, reason};
 use herald_core::address::{Family, Vip};
 use herald_core::mac::MacAddr;
-use herald_tests::lab::{Frame, STRANGER_MAC, Seen, eventually, throughout};
+use herald_tests::lab::{Act, Frame, STRANGER_MAC, Seen, eventually, throughout};
+use herald_tests::scenario::caller::SOON;
 use herald_tests::scenario::calm::calm;
-use herald_tests::scenario::wire::{asserted, who_has};
+use herald_tests::scenario::wire::{Asserted, asserted, who_has};
 use herald_tests::scenario::{Served, Stage, service};
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -39,10 +40,38 @@ async fn conflict(stage: &Stage, vip: Vip) -> Result<String> {
 }
 
 /// What nodes, and not the stranger, asserted of an address.
-fn by_members(frames: &[Frame], address: IpAddr) -> Result<Vec<MacAddr>> {
+fn by_members(frames: &[Frame], address: IpAddr) -> Result<Vec<Asserted>> {
     let stranger: MacAddr = STRANGER_MAC.parse().context("the stranger's Ethernet address")?;
     let said = frames.iter().filter_map(asserted).filter(|said| said.address == address && said.mac != stranger);
-    Ok(said.map(|said| said.mac).collect())
+    Ok(said.collect())
+}
+
+/// How often a node began to tell everybody that it has an address: each time begins with a request, and one gratuitous
+/// reply follows.
+fn defences(frames: &[Frame], address: IpAddr) -> Result<usize> {
+    const REPLY: Option<&u8> = Some(&2);
+    let stranger: MacAddr = STRANGER_MAC.parse().context("the stranger's Ethernet address")?;
+    let is_one = |frame: &&Frame| {
+        frame.bytes.get(21) == REPLY
+            && asserted(frame).is_some_and(|said| said.address == address && said.mac != stranger && said.to_all)
+    };
+    Ok(frames.iter().filter(is_one).count())
+}
+
+/// The stranger has an address from now on: when it told everybody.
+async fn stranger_has(act: &Act<'_>, address: IpAddr) -> Result<SystemTime> {
+    let before = act.frames()?.last().map_or(SystemTime::UNIX_EPOCH, |frame| frame.at);
+    act.let_stranger_have(address)?;
+    let stranger: MacAddr = STRANGER_MAC.parse().context("the stranger's Ethernet address")?;
+    eventually(SOON, "the stranger tells everybody its address", async || {
+        let frames = act.frames_since(before)?;
+        let told = frames.iter().find(|frame| {
+            let said = asserted(frame).filter(|said| said.address == address && said.mac == stranger && said.to_all);
+            frame.at > before && said.is_some()
+        });
+        Ok(told.map_or_else(|| Seen::NotYet(format!("{} frames", frames.len())), |frame| Seen::Yes(frame.at)))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -53,7 +82,7 @@ async fn an_address_that_a_stranger_has_is_neither_announced_nor_published() -> 
             .await?
             .play(async |stage| {
                 let address: IpAddr = stage.range().v4(0).into();
-                act.let_stranger_have(address)?;
+                let since = stranger_has(act, address).await?;
                 // Who wants any address gets another one; who wants this one has to wait.
                 let spec = json!({"ipFamilyPolicy": "SingleStack"});
                 let given = stage.offer(service("any", spec.clone())).await?;
@@ -70,7 +99,7 @@ async fn an_address_that_a_stranger_has_is_neither_announced_nor_published() -> 
                     Ok(Seen::when(macs == [STRANGER_MAC], (), macs))
                 })
                 .await?;
-                let said = by_members(&act.frames()?, address)?;
+                let said = by_members(&act.frames_since(since)?, address)?;
                 ensure!(said.is_empty(), "nodes have asserted it: {said:?}");
                 act.silence_stranger()?;
                 // Once it is gone, the address is given out after all.
@@ -94,8 +123,7 @@ async fn an_address_that_a_stranger_takes_is_defended_once_and_reported() -> Res
             .play(async |stage| {
                 let served = Served::on(stage, Family::V4).await?;
                 let address = served.vip.address();
-                let before = act.frames()?.last().map(|frame| frame.at).context("no frames")?;
-                act.let_stranger_have(address)?;
+                let since = stranger_has(act, address).await?;
                 let message = conflict(stage, served.vip).await?;
                 ensure!(message.contains(STRANGER_MAC), "it does not say who answers: {message}");
                 throughout(A_WHILE, "the owner goes on to own it", async || {
@@ -103,16 +131,14 @@ async fn an_address_that_a_stranger_takes_is_defended_once_and_reported() -> Res
                     Ok(Seen::when(announcer.node == served.owner, (), announcer))
                 })
                 .await?;
-                let frames: Vec<Frame> = act.frames()?.into_iter().filter(|frame| frame.at > before).collect();
-                let told: Vec<MacAddr> = frames
-                    .iter()
-                    .filter_map(asserted)
-                    .filter(|said| said.address == address && said.to_all)
-                    .map(|said| said.mac)
-                    .collect();
-                let stranger: MacAddr = STRANGER_MAC.parse().context("the stranger's Ethernet address")?;
-                let defences = told.iter().filter(|mac| **mac != stranger).count();
-                ensure!((1..=4).contains(&defences), "the owner said {defences} times to all that it has it: {told:?}");
+                let told = defences(&act.frames_since(since)?, address)?;
+                ensure!(told == 1, "the owner defended it {told} times");
+                let again = stranger_has(act, address).await?;
+                throughout(A_WHILE, "the owner does not fight for it", async || {
+                    let told = defences(&act.frames_since(again)?, address)?;
+                    Ok(Seen::when(told == 0, (), told))
+                })
+                .await?;
                 act.silence_stranger()?;
                 eventually(FOUND, "the owner alone answers", async || {
                     let macs = who_has(act, address).await?;
