@@ -68,8 +68,8 @@ impl Audience {
         self.newcomer.seen(frames)
     }
 
-    /// Ends it; `frames` takes those of the switch once nobody asks any more.
-    pub async fn leave(self, frames: impl FnOnce() -> Result<Vec<Frame>>) -> Result<Review> {
+    /// Ends it; `frames` takes those of the switch, since everybody was seated, once nobody asks any more.
+    pub async fn leave(self, frames: impl FnOnce(SystemTime) -> Result<Vec<Frame>>) -> Result<Review> {
         let mut traffic = Vec::new();
         for (host, one) in self.traffic {
             traffic.push((host, one.stop().await?));
@@ -78,7 +78,7 @@ impl Audience {
         for (host, one) in self.tables {
             tables.push((host, one.stop().await?));
         }
-        let frames = frames()?;
+        let frames = frames(self.newcomer.since())?;
         let newcomer = self.newcomer.seen(&frames);
         self.newcomer.stop().await?;
         Ok(Review { vip: self.vip, traffic, newcomer, tables, frames })

@@ -104,6 +104,19 @@ impl Observed {
         counted
     }
 
+    /// How many attempts that began after a moment were not answered.
+    pub fn failed_since(&self, moment: SystemTime) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.at > moment && attempt.answer.is_err()).count()
+    }
+
+    /// How many attempts were under way at a moment: begun before it, and not ended, or never.
+    pub fn under_way(&self, moment: SystemTime) -> usize {
+        let under_way = |attempt: &&Attempt| {
+            attempt.at <= moment && attempt.answer.as_ref().map_or(true, |answer| *answer > moment)
+        };
+        self.attempts.iter().filter(under_way).count()
+    }
+
     /// How many answers took at least so long: a SYN that was lost and sent again makes a second.
     pub fn slow(&self, least: Duration) -> usize {
         let slow = self.attempts.iter().filter(|attempt| {
@@ -272,6 +285,13 @@ mod tests {
         assert_eq!(seen.longest_gap().unwrap(), Gap { from: at(21), length: Duration::from_millis(479) });
         assert_eq!(seen.failures(), [("nothing", 2)].into());
         assert!(observed(&[(0, None)]).longest_gap().is_err());
+    }
+
+    #[test]
+    fn what_failed_after_a_moment_and_what_was_under_way_then_is_counted() {
+        let seen = observed(&[(0, Some(1)), (20, None), (40, Some(60)), (60, None)]);
+        assert_eq!((seen.failed_since(at(20)), seen.failed_since(at(19))), (1, 2));
+        assert_eq!((seen.under_way(at(10)), seen.under_way(at(50))), (0, 2));
     }
 
     #[test]

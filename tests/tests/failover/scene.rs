@@ -73,7 +73,7 @@ impl Scene<'_> {
 
     /// Everybody stops watching; what they saw is judged. A promise that was broken is an error.
     async fn judged(self) -> Result<Review> {
-        let review = self.audience.leave(|| self.act.frames()).await?;
+        let review = self.audience.leave(|since| self.act.frames_since(since)).await?;
         let mut trial = self.trial;
         review.tell(&mut trial);
         let violations = trial.record(&review.frames).violations();

@@ -74,7 +74,7 @@ async fn watched(
     let audience = Audience::seated(lab, served.vip, 80, |since| capture.frames(since)).await?;
     let mut trial = Trial::begin(lab, [served.vip])?;
     play(&stage, &served, &mut trial).await?;
-    let review = audience.leave(|| capture.frames(trial.start())).await?;
+    let review = audience.leave(|since| capture.frames(since)).await?;
     review.tell(&mut trial);
     let violations: Vec<String> = trial.record(&review.frames).violations().iter().map(ToString::to_string).collect();
     ensure!(violations.is_empty(), "{name}: {review}\npromises were broken:\n{}", violations.join("\n"));

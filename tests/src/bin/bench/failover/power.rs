@@ -71,7 +71,7 @@ async fn loss(ground: &Ground<'_>, progress: Progress, alone: bool) -> Result<Lo
     })
     .await?;
     served_again(&audience, &capture, &trial, off).await?;
-    let review = audience.leave(|| capture.frames(trial.start())).await?;
+    let review = audience.leave(|since| capture.frames(since)).await?;
     review.tell(&mut trial);
     let last_frame = |frame: &&Frame| frame.source() == Some(mac.0);
     let died = review.frames.iter().rev().find(last_frame).context("the node had said nothing")?.at;

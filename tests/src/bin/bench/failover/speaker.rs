@@ -44,7 +44,7 @@ async fn kill(ground: &Ground<'_>, progress: Progress) -> Result<(f64, f64)> {
     })
     .await?;
     served_again(&audience, &capture, &trial, since).await?;
-    let review = audience.leave(|| capture.frames(trial.start())).await?;
+    let review = audience.leave(|since| capture.frames(since)).await?;
     review.tell(&mut trial);
     ground.judge(progress, &format!("the speaker of {victim} was killed"), &trial.record(&review.frames));
     // Another pod: the kubelet makes one that is killed again and again wait for minutes.

@@ -9,7 +9,7 @@ use herald_core::address::Vip;
 use herald_tests::lab::topology::{CLIENT, LAN_CLIENT};
 use herald_tests::lab::{Lab, STRANGER_MAC, Seen, eventually, throughout};
 use herald_tests::scenario::calm::{node_back, speakers_ready};
-use herald_tests::scenario::observer::{Manner, Traffic};
+use herald_tests::scenario::observer::{Manner, Observed, Traffic};
 use herald_tests::scenario::{Audience, Caller};
 use serde_json::{Value, json};
 
@@ -61,11 +61,10 @@ async fn power(lab: &Lab, vip: Vip) -> Result<Chapter> {
     ));
     let capture = lab.capture().await?;
     let audience = Audience::seated(lab, vip, 80, |since| capture.frames(since)).await?;
-    let since = capture.frames(std::time::SystemTime::UNIX_EPOCH)?.last().context("no frames")?.at;
     lab.power_off(&owner).await?;
     let heir = moved(lab, vip, &owner).await?;
     throughout(AROUND, "clients go on", async || Ok(Seen::Yes(()))).await?;
-    let review = audience.leave(|| capture.frames(since)).await?;
+    let review = audience.leave(|since| capture.frames(since)).await?;
     let gap = review.outage()?.length.as_millis();
     say(&format!("... and {heir} announces it. The longest time any client went without an answer: {gap} ms."));
     lab.power_on(&owner).await?;
@@ -88,11 +87,23 @@ async fn drain(lab: &Lab, vip: Vip) -> Result<Chapter> {
     throughout(AROUND, "requests go on", async || Ok(Seen::Yes(()))).await?;
     let observed = traffic.stop().await?;
     lab.kubectl(&["uncordon", &owner]).await?;
-    let (heir, failed, all) = (heir?, observed.failures().into_values().sum::<usize>(), observed.attempts.len());
-    say(&format!("... and {heir} announces it. {failed} of {all} requests failed."));
-    Ok(Chapter {
-        happened: format!("{owner} was cordoned, {heir} was handed the address"),
-        seen: format!("{failed} of {all} requests failed"),
+    let heir = heir?;
+    let seen = failed(&observed)?;
+    say(&format!("... and {heir} announces it. {seen}."));
+    Ok(Chapter { happened: format!("{owner} was cordoned, {heir} was handed the address"), seen })
+}
+
+/// How many requests failed, and in what time these had begun: only those under way at the very switch should.
+fn failed(observed: &Observed) -> Result<String> {
+    let failed: Vec<_> =
+        observed.attempts.iter().filter(|attempt| attempt.answer.is_err()).map(|attempt| attempt.at).collect();
+    let all = observed.attempts.len();
+    Ok(match (failed.first(), failed.last()) {
+        (Some(first), Some(last)) => {
+            let span = last.duration_since(*first)?.as_millis();
+            format!("{} of {all} requests failed, all of them begun within {span} ms", failed.len())
+        }
+        _ => format!("0 of {all} requests failed"),
     })
 }
 
