@@ -256,7 +256,7 @@ impl Member {
         }
         // What a node that was late was asked to take, others have been asked to take since.
         let late = segment.detector.late_at(now).is_some_and(|late| received < late);
-        if let Some(body) = body.filter(|body| !(late && matches!(body, Body::Handover(_)))) {
+        if let Some(body) = body.filter(|body| !(late && matches!(body, Body::Handover { .. }))) {
             self.heed(link, &from, body, now);
         }
         self.finish(now);

@@ -158,7 +158,7 @@ impl Detector {
             Body::Starved(obituaries) => self.learn(from, &obituaries, Told::Starved, now),
             Body::Query(obituary) => self.look_into(from, obituary, now),
             Body::Vote(obituary, opinion) => self.hear_vote(from, &obituary, opinion, now),
-            body @ (Body::Claims { .. } | Body::Digests(_) | Body::Handover(_) | Body::Mismatch(_)) => {
+            body @ (Body::Claims { .. } | Body::Digests(_) | Body::Handover { .. } | Body::Mismatch(_)) => {
                 return Some(body);
             }
         }

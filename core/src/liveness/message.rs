@@ -97,8 +97,13 @@ pub enum Body {
     },
     /// Of all claims that the sender knows, by bucket: those that differ from the receiver's are to be sent.
     Digests(Vec<u64>),
-    /// The receiver shall take these addresses, claimed by the sender with these epochs. At most [`Body::MOST`].
-    Handover(Vec<Offer>),
+    /// The receiver shall take these addresses, claimed by the sender with these epochs.
+    Handover {
+        /// Because somebody wishes it there; the sender could keep them.
+        elective: bool,
+        /// At most [`Body::MOST`].
+        offers: Vec<Offer>,
+    },
     /// The wire gave another MAC address for these than that of the receiver, who claims them: announce again.
     Mismatch(Vec<Vip>),
 }

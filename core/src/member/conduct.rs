@@ -254,7 +254,7 @@ impl Member {
             && let Some(link) = self.hood.way_to(to, &charge.links)
         {
             charge.asked = Some(now);
-            self.outbox.handovers.entry((link, to.clone())).or_default().push(Offer { vip, epoch });
+            self.outbox.handovers.entry((link, to.clone(), elective)).or_default().push(Offer { vip, epoch });
             yielding.again = after(now, ASK_AGAIN);
         }
         let over = after(yielding.since, PATIENCE);

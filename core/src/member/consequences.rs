@@ -21,8 +21,8 @@ const MARGIN: Duration = Duration::from_millis(500);
 pub(super) struct Outbox {
     /// This node's new claims, to everybody on an interface.
     pub(super) claims: BTreeMap<IfIndex, Vec<Offer>>,
-    /// Addresses for a node to take.
-    pub(super) handovers: BTreeMap<(IfIndex, NodeName), Vec<Offer>>,
+    /// Addresses for a node to take; true: because somebody wishes it.
+    pub(super) handovers: BTreeMap<(IfIndex, NodeName, bool), Vec<Offer>>,
     /// Claims of a node that another one doesn't know.
     pub(super) answers: BTreeMap<(IfIndex, NodeName, NodeName), Vec<Offer>>,
 }
@@ -92,10 +92,10 @@ impl Member {
                 segment.detector.tell_all(page, now);
             }
         }
-        for ((link, to), offers) in outbox.handovers {
+        for ((link, to, elective), offers) in outbox.handovers {
             let Some(segment) = self.hood.segments.get_mut(&link) else { continue };
             for page in offers.chunks(Body::MOST) {
-                segment.detector.send(&to, Body::Handover(page.to_vec()), now);
+                segment.detector.send(&to, Body::Handover { elective, offers: page.to_vec() }, now);
             }
         }
         for ((link, to, node), offers) in outbox.answers {

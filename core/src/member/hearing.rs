@@ -34,9 +34,9 @@ impl Member {
                 }
             }
             Body::Digests(theirs) => self.answer_digests(link, from, &theirs, now),
-            Body::Handover(offers) => {
+            Body::Handover { elective, offers } => {
                 for offer in offers {
-                    self.take_over(link, from, offer, now);
+                    self.take_over(link, from, offer, elective, now);
                 }
             }
             Body::Mismatch(vips) => {
@@ -111,7 +111,7 @@ impl Member {
     }
 
     /// The node that has an address wants this one to have it.
-    fn take_over(&mut self, link: IfIndex, from: &NodeName, offer: Offer, now: Instant) {
+    fn take_over(&mut self, link: IfIndex, from: &NodeName, offer: Offer, elective: bool, now: Instant) {
         let Offer { vip, epoch } = offer;
         self.learn(vip, Claim { epoch, node: from.clone() }, None, now);
         match self.claims.get(vip) {
@@ -120,7 +120,9 @@ impl Member {
             Some(_) => return self.correct(link, from, vip, now),
             None => return,
         }
-        let Some(subject) = self.outlook.subjects.get(&vip).cloned() else { return };
+        if !self.outlook.subjects.contains_key(&vip) {
+            return;
+        }
         let Some(charge) = self.charges.get(&vip) else { return };
         let may = !charge.links.is_empty()
             && !self.outlook.unprepared.contains(&vip)
@@ -128,9 +130,7 @@ impl Member {
             && self.fitness(&self.config.node, &charge.links) == Fitness::Fit
             && charge.conflict.is_none();
         if may {
-            let leaves = self.fitness(from, &charge.links) != Fitness::Fit;
-            let wanted = subject.preferred.as_ref() == Some(&self.config.node);
-            let cause = if wanted && !leaves { Cause::Moved } else { Cause::Handover };
+            let cause = if elective { Cause::Moved } else { Cause::Handover };
             self.set_timer(vip, None);
             self.claim(vip, cause, Some(from.clone()), None, now);
             self.unsettled.remove(&vip);

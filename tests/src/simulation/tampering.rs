@@ -85,7 +85,7 @@ impl Tampering {
         let handed = self.handed.entry(node).or_default();
         match &effect {
             Effect::Datagram { envelope, .. } => {
-                if let Body::Handover(offers) = &envelope.body {
+                if let Body::Handover { offers, .. } = &envelope.body {
                     handed.extend(offers.iter().map(|offer| offer.vip));
                 }
             }
@@ -111,7 +111,7 @@ fn without_epochs(effect: Effect) -> Effect {
     let level = |offers: &mut Vec<Offer>| offers.iter_mut().for_each(|offer| offer.epoch = 1);
     match &mut envelope.body {
         Body::Claims { entries, .. } => level(entries),
-        Body::Handover(offers) => level(offers),
+        Body::Handover { offers, .. } => level(offers),
         _ => {}
     }
     Effect::Datagram { link, to, address, envelope }

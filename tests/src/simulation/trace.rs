@@ -111,9 +111,10 @@ fn of_body(body: &Body) -> Option<String> {
             format!("claims of {node}: {}", entries.collect::<Vec<_>>().join(", "))
         }
         Body::Digests(_) => "digests".to_owned(),
-        Body::Handover(offers) => {
+        Body::Handover { elective, offers } => {
+            let why = if *elective { " as was wished" } else { "" };
             let offers = offers.iter().map(|offer| format!("{}#{}", offer.vip.address(), offer.epoch));
-            format!("to take {}", offers.collect::<Vec<_>>().join(", "))
+            format!("to take {}{why}", offers.collect::<Vec<_>>().join(", "))
         }
         Body::Mismatch(vips) => format!("mismatch of {vips:?}"),
     };

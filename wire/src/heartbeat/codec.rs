@@ -35,6 +35,7 @@ const CLAIMS: u8 = 6;
 const DIGESTS: u8 = 7;
 const HANDOVER: u8 = 8;
 const MISMATCH: u8 = 9;
+const WISHED_HANDOVER: u8 = 10;
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +115,8 @@ fn put_body(body: &Body, bytes: &mut Vec<u8>) {
         Body::Digests(digests) => {
             put_list(DIGESTS, digests, |digest, bytes| bytes.extend(digest.to_be_bytes()), bytes);
         }
-        Body::Handover(offers) => put_list(HANDOVER, offers, put_offer, bytes),
+        Body::Handover { elective: false, offers } => put_list(HANDOVER, offers, put_offer, bytes),
+        Body::Handover { elective: true, offers } => put_list(WISHED_HANDOVER, offers, put_offer, bytes),
         Body::Mismatch(vips) => put_list(MISMATCH, vips, |vip, bytes| put_address(*vip, bytes), bytes),
     }
 }
@@ -273,7 +275,8 @@ impl Reader<'_> {
             VOTE => Body::Vote(self.obituary()?, self.opinion()?),
             CLAIMS => Body::Claims { node: self.name()?, entries: self.list(Self::offer)? },
             DIGESTS => Body::Digests(self.list(Self::long)?),
-            HANDOVER => Body::Handover(self.list(Self::offer)?),
+            HANDOVER => Body::Handover { elective: false, offers: self.list(Self::offer)? },
+            WISHED_HANDOVER => Body::Handover { elective: true, offers: self.list(Self::offer)? },
             MISMATCH => Body::Mismatch(self.list(Self::address)?),
             _ => return Ok(Body::Beat),
         };

@@ -84,7 +84,7 @@ fn body() -> impl Strategy<Value = Body> {
         (obituary(), opinion()).prop_map(|(obituary, opinion)| Body::Vote(obituary, opinion)),
         (name(), offers()).prop_map(|(node, entries)| Body::Claims { node, entries }),
         vec(any::<u64>(), 0..=64).prop_map(Body::Digests),
-        offers().prop_map(Body::Handover),
+        (any::<bool>(), offers()).prop_map(|(elective, offers)| Body::Handover { elective, offers }),
         vec(vip(), 0..=Body::MOST).prop_map(Body::Mismatch),
     ]
 }

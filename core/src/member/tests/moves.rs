@@ -3,6 +3,7 @@
 use super::super::*;
 use super::VIP;
 use super::site::{Site, name, vip};
+use crate::ownership::Subject;
 
 /// Lets it happen, and checks that it is a handover as it should be: the new owner announces first, the old one says nothing
 /// 20 ms later, nobody is ever missing.
@@ -129,6 +130,21 @@ fn a_changed_wish_moves_an_address_and_the_same_wish_does_not() {
     site.said.clear();
     site.pass(10_000);
     assert_eq!(site.holder(vip(VIP)), wished);
+}
+
+/// The API server may tell the owner first.
+#[test]
+fn a_node_that_takes_an_address_as_was_wished_says_so_although_it_does_not_know_the_wish() {
+    let mut site = Site::settled(3, true, &[vip(VIP)]);
+    let from = site.holder(vip(VIP));
+    let wished = from % 3 + 1;
+    site.tell_one(from, |outlook| {
+        let mut subject = Subject::clone(&outlook.subjects[&vip(VIP)]);
+        subject.preferred = Some(name(wished));
+        outlook.subjects.insert(vip(VIP), Arc::new(subject));
+    });
+    assert_eq!(handed_over(&mut site, from), wished);
+    assert_eq!(came(&site, wished), (Cause::Moved, Some(name(from)), Some(Duration::ZERO)));
 }
 
 #[test]
