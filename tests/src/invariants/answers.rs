@@ -65,18 +65,20 @@ impl Waiting {
     }
 }
 
-/// What all faults of this time together excuse: those of everybody who announced it from the last answer on, those of
-/// nobody in particular, and splits.
+/// What all faults of this time together excuse: those of whoever announced it when the last answer came, those of everybody
+/// who announced it since, unless they were over by then, those of nobody in particular, and splits.
 fn excuse(case: &Case<'_>, way: Way, from: Duration, to: Duration) -> Duration {
     let of = |fault: &Fault| match way {
         Way::Newcomer => fault.silence,
         Way::Traffic => fault.outage,
     };
     let first = case.tenancies.iter().rposition(|tenancy| tenancy.from <= from);
-    let tenants: Vec<MacAddr> =
-        case.tenancies.iter().skip(first.unwrap_or(0)).filter(|it| it.from <= to).map(|it| it.mac).collect();
+    let tenants = || case.tenancies.iter().skip(first.unwrap_or(0)).filter(|tenancy| tenancy.from <= to).enumerate();
+    let suffered = |fault: &Fault, victim: MacAddr| {
+        tenants().any(|(later, tenancy)| tenancy.mac == victim && (later == 0 || tenancy.from < fault.until))
+    };
     let faults = case.record.faults.iter().filter(|fault| {
-        let concerned = fault.splits || first.is_none() || fault.victim.is_none_or(|victim| tenants.contains(&victim));
+        let concerned = fault.splits || first.is_none() || fault.victim.is_none_or(|victim| suffered(fault, victim));
         concerned && fault.touches(from, to, case.record.limits.settle)
     });
     faults.map(of).fold(Duration::ZERO, Duration::saturating_add)
